@@ -20,7 +20,9 @@ _REQUESTS = (
     "SELECT id, requester, role, systems, actions, duration, state, created_at, renews, decided_at,"
     " decided_by FROM requests ORDER BY id{collate}"
 )
-_VOTES = "SELECT request_id, voter, at, duration, actions FROM votes ORDER BY request_id{collate}"
+_VOTES = (
+    "SELECT request_id, voter, at, duration, actions, tier FROM votes ORDER BY request_id{collate}"
+)
 _GRANTS = (
     "SELECT request_id, id, person, role, systems, actions, state, duration, starts_at, ends_at,"
     " started_at, renewals, end_reason, end_by, ended_at FROM grants ORDER BY"

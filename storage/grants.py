@@ -469,10 +469,17 @@ class Deadlines(NamedTuple):
     reminder: int | None
     alert: int | None
     review: int | None
+    mention: int | None
+    escalation: int | None
+    absence: int | None
 
     @property
     def end(self) -> int | None:
         return _first(self.end_of_active, self.end_of_starting)
+
+    @property
+    def ping(self) -> int | None:
+        return _first(self.mention, self.escalation)
 
     @property
     def first(self) -> int | None:
@@ -490,7 +497,10 @@ _DEADLINES = (
     " (SELECT MIN(lapses_at) FROM requests WHERE state = 'pending'),"
     " (SELECT MIN(remind_at) FROM grants WHERE state = 'active' AND remind_at IS NOT NULL),"
     " (SELECT MIN(next_at) FROM alerts WHERE next_at IS NOT NULL),"
-    " (SELECT MIN(ping_at) FROM emergencies WHERE ping_at IS NOT NULL)"
+    " (SELECT MIN(ping_at) FROM emergencies WHERE ping_at IS NOT NULL),"
+    " (SELECT MIN(ping_at) FROM pings WHERE ping_at IS NOT NULL),"
+    " (SELECT MIN(escalate_at) FROM pings WHERE escalate_at IS NOT NULL),"
+    " (SELECT MIN(ends_at) FROM delegations)"
 )
 
 

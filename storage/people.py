@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bot.core.model import CLOCKS_APART, Directory, Person, folded
-from storage import key_values
+from storage import delegations, key_values
 from storage.database import Database, Reads
 
 _COLUMNS = "id, name, email, tz, team, checked_at, deleted, bot, guest, stranger, unconfirmed"
@@ -87,7 +87,7 @@ def save(db: Database, people: Iterable[Person], now: int) -> bool:
     db.run_many(sql, sorted(_row(p) for p in people))  # in one order, to avoid deadlocks
     if _known(db, ids) == before:
         return False
-    _changed(db)
+    changed(db)
     return True
 
 
@@ -115,7 +115,7 @@ def save_groups(db: Database, groups: Iterable[tuple[str, str, Iterable[str]]]) 
     rows = sorted((i, h, json.dumps(sorted(members))) for i, h, members in groups)
     if rows == _groups(db):
         return None
-    _changed(db)  # before the rows: a concurrent writer waits here, then reads again
+    changed(db)  # before the rows: a concurrent writer waits here, then reads again
     if rows == (before := _groups(db)):
         return None
     db.run("DELETE FROM user_groups")
@@ -146,7 +146,7 @@ def bind(db: Database, refs: Iterable[str]) -> list[Move]:
     names = sorted({folded(ref) if "@" in ref[1:] else ref for ref in refs})
     if not any(_to_bind(db, names)):
         return []
-    _changed(db)  # before the rows: a concurrent writer waits here, then reads again
+    changed(db)  # before the rows: a concurrent writer waits here, then reads again
     new, moves = _to_bind(db, names)
     for ref, owner in new:
         key_values.put(db, _BOUND + ref, owner)
@@ -187,7 +187,7 @@ def save_answered(db: Database, kind: str, refs: Iterable[str]) -> bool:
     if they are the same."""
     new = key_values.put(db, f"{_ANSWERED}{kind}", json.dumps(sorted(refs)))
     if new:
-        _changed(db)
+        changed(db)
     return new
 
 
@@ -220,7 +220,12 @@ def directory(db: Database) -> Directory:
     emails = {ref: person for ref, person in emails.items() if bound.get(ref, person) == person}
     unfit = db.rows(f"SELECT id FROM people WHERE {_FLAGS} > 0")
     return Directory(
-        members, emails, frozenset(person for (person,) in unfit), handles, answered(db)
+        members,
+        emails,
+        frozenset(person for (person,) in unfit),
+        handles,
+        answered(db),
+        delegations.all_of(db),
     )
 
 
@@ -259,7 +264,8 @@ def _known(db: Database, ids: list[str]) -> dict[str, tuple[object, ...]]:
     return known
 
 
-def _changed(db: Database) -> None:
+def changed(db: Database) -> None:
+    """Lets every process read the directory again."""
     key_values.put(db, _VERSION, secrets.token_hex(8))
 
 

@@ -195,25 +195,25 @@ def add_vote(db: Database, vote: Vote) -> bool:
     """Stores a vote. Each person has one, and the latest terms replace earlier ones. Returns False
     if they are the same."""
     sql = (
-        "INSERT INTO votes (request_id, voter, at, duration, actions) VALUES (?, ?, ?, ?, ?) ON"
-        " CONFLICT (request_id, voter) DO UPDATE SET at = excluded.at, duration ="
-        " excluded.duration, actions = excluded.actions WHERE votes.duration <> excluded.duration"
-        " OR votes.actions <> excluded.actions"
+        "INSERT INTO votes (request_id, voter, at, duration, actions, tier) VALUES (?, ?, ?, ?, ?,"
+        " ?) ON CONFLICT (request_id, voter) DO UPDATE SET at = excluded.at, duration ="
+        " excluded.duration, actions = excluded.actions, tier = excluded.tier WHERE votes.duration"
+        " <> excluded.duration OR votes.actions <> excluded.actions OR votes.tier <> excluded.tier"
     )
-    return (
-        db.run(sql, vote.request, vote.voter, vote.at, vote.duration, json.dumps(vote.actions)) == 1
-    )
+    actions = json.dumps(vote.actions)
+    values = (vote.request, vote.voter, vote.at, vote.duration, actions, vote.tier)
+    return db.run(sql, *values) == 1
 
 
 def votes(db: Database, request: str) -> list[Vote]:
     sql = (
-        "SELECT request_id, voter, at, duration, actions FROM votes WHERE request_id = ? ORDER BY"
-        " at, voter"
+        "SELECT request_id, voter, at, duration, actions, tier FROM votes WHERE request_id = ?"
+        " ORDER BY at, voter"
     )
     rows = db.rows(sql, request)
     return [
-        Vote(req, voter, at, duration, tuple(json.loads(actions)))
-        for req, voter, at, duration, actions in rows
+        Vote(req, voter, at, duration, tuple(json.loads(actions)), tier)
+        for req, voter, at, duration, actions, tier in rows
     ]
 
 

@@ -7,7 +7,9 @@ from bot.config.roles.lint import warnings
 from bot.config.roles.parse import REPORTED, load_policy
 from bot.config.settings import load_settings
 from bot.connectors import KINDS
+from bot.core.authority import tiers_of
 from bot.core.durations import format_duration
+from bot.core.roles import Role
 
 
 @click.command(epilog="Example: ACCESS_ROLES=roles.toml access-bot check")
@@ -28,7 +30,7 @@ def check() -> None:
                 role.name,
                 ", ".join(role.systems),
                 ", ".join(role.requesters),
-                (f"{role.approvals} of " if role.approvals > 1 else "") + ", ".join(role.approvers),
+                _approvers(role),
                 format_duration(role.max_duration),
             )
             for role in policy.roles.values()
@@ -39,3 +41,11 @@ def check() -> None:
         click.echo(f"warning: {warning}")
     if len(found) > REPORTED:
         click.echo(f"and {len(found) - REPORTED} more warnings")
+
+
+def _approvers(role: Role) -> str:
+    """The tiers in the order in which they are asked."""
+    return ", then ".join(
+        (f"{tier.approvals} of " if tier.approvals > 1 else "") + ", ".join(tier.approvers)
+        for tier in tiers_of(role)
+    )

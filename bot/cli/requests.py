@@ -75,7 +75,9 @@ def approve(request: str, yes: bool) -> None:
             raise Refusal(_decided(outcome))
         if isinstance(outcome, NeedsApproval):
             have, need = len(outcome.have), outcome.need
-            click.echo(f"Your approval is recorded: {have} of {need}, {need - have} more needed.")
+            more = f"{have} of {need}, {need - have} more needed"
+            where = f" by “{outcome.tier}”" if outcome.tier else ""
+            click.echo(f"Your approval is recorded: {more}{where}.")
             return
         start_work(base, outcome.grant.id)
         _report_start(base.world, outcome)

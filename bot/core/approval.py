@@ -4,11 +4,23 @@ clicked where or what is written down.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from bot.core.authority import (
+    OPERATOR,
+    Authority,
+    Count,
+    Shortage,
+    count,
+    deciders,
+    free_seats,
+    right_of,
+    shortage,
+)
 from bot.core.durations import format_duration
 from bot.core.model import Directory, Grant, GrantState, Lease, Person, Request, Vote
 from bot.core.roles import Role, System
+from bot.core.rules import Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +30,12 @@ class Approved:
 
 @dataclass(frozen=True, slots=True)
 class NeedsApproval:
+    """`tier` is the name of the tier that is asked, "" for a role without tiers; `have` and `need`
+    are about that tier alone."""
+
     have: tuple[str, ...]
     need: int
+    tier: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +49,11 @@ class Refused:
     rule: str = ""
 
 
-OPERATOR = "os:"
-"""How the command line's user is called, `os:USER`: whoever may run it on the bot's database may
-decide there."""
-
-
-def deciders(role: Role, request_by: str, directory: Directory) -> frozenset[str]:
-    """Everybody who may decide on a request of `request_by` for `role` now. The requester never
-    can."""
-    return directory.resolve(role.approvers) - {request_by}
-
-
 def may_decide(
-    role: Role | None, request: Request, who: Person, directory: Directory
+    role: Role | None, request: Request, who: Person, authority: Authority
 ) -> Refused | None:
-    """Whether `who` may approve or deny `request` under the current role and groups; None means
-    yes."""
+    """Whether `who` may deny `request`, and is among those who approve it in any tier, under the
+    current role and groups; None means yes."""
     if who.id == request.requester:
         return Refused(
             "You can't decide on your own request. Somebody else among the approvers has to."
@@ -62,11 +67,95 @@ def may_decide(
             f"The role {request.role} is no longer in roles.toml, so nobody can approve it. "
             "The requester can cancel and ask for another role."
         )
-    if who.id not in deciders(role, request.requester, directory):
-        return Refused(
-            f"Only the approvers of {role.name} ({', '.join(role.approvers)}) can decide on this."
-        )
+    if who.id not in deciders(role, request.requester, authority):
+        return _not_a_decider(role, who, authority.directory)
     return None
+
+
+def _not_a_decider(role: Role, who: Person, directory: Directory) -> Refused:
+    if role.escalation and who.id in directory.resolve(role.escalation.approvers):
+        return Refused(
+            f"You are a backup for {role.name}: you can decide once nobody has decided for"
+            f" {format_duration(role.escalation.after)}."
+        )
+    return Refused(
+        f"Only the approvers of {role.name} ({', '.join(role.approvers)}) can decide on this."
+    )
+
+
+def may_approve(
+    role: Role, request: Request, who: Person, votes: Sequence[Vote], authority: Authority
+) -> Refused | None:
+    """Whether an approval of `who`, who may decide, would count now. `votes` are those given so
+    far."""
+    so_far = count(role, request, votes, authority)
+    if so_far.tier is None or who.id in so_far.have:
+        return None
+    if who.id in so_far.earlier:
+        return Refused(
+            f"You have approved this already. “{so_far.tier.name}” is asked now, and it takes"
+            " somebody else."
+        )
+    if who.id.startswith(OPERATOR):
+        return None
+    return _not_asked(role, request, who.id, so_far, so_far.tier, authority) or _needed_later(
+        role, request, who.id, so_far, so_far.tier, authority
+    )
+
+
+def _not_asked(
+    role: Role, request: Request, who: str, so_far: Count, tier: Tier, authority: Authority
+) -> Refused | None:
+    """Refuses the approvers of another tier, and one of the two who share an approval."""
+    if free_seats(role, tier, request.requester, who, so_far.used, authority):
+        return None
+    right = right_of(role, request.requester, who, authority, tier)
+    if right is None:
+        return Refused(
+            f"“{tier.name}” is asked now ({_counted(so_far, tier)}), and you are not among its"
+            " approvers. You can approve when your own tier is asked, and deny at any time."
+        )
+    if right.seat == who:
+        return Refused(
+            "Your delegate has approved this in your place. The two of you count as one approval."
+        )
+    return Refused(
+        "The approver for whom you decide has approved this already. The two of you count as one"
+        " approval."
+    )
+
+
+def _counted(so_far: Count, tier: Tier) -> str:
+    return f"{len(so_far.have)} of {tier.approvals} approvals"
+
+
+def _needed_later(
+    role: Role, request: Request, who: str, so_far: Count, tier: Tier, authority: Authority
+) -> Refused | None:
+    """Refuses an approval that would leave a later tier without enough people, because a person
+    counts in one tier only."""
+    seat = free_seats(role, tier, request.requester, who, so_far.used, authority)[0]
+    after = replace(so_far, have=(*so_far.have, who), seats=so_far.seats | {seat})
+    short = shortage(role, request.requester, authority, after)
+    if short is None or shortage(role, request.requester, authority, so_far) is not None:
+        return None
+    return Refused(
+        f"You are needed later, for {_names(short.tiers)}: a person counts in one tier only."
+        f" Somebody else has to approve for “{tier.name}”."
+    )
+
+
+def _names(tiers: Iterable[Tier]) -> str:
+    return " and ".join(f"“{tier.name}”" for tier in tiers)
+
+
+def tier_asked(
+    role: Role, request: Request, who: str, votes: Iterable[Vote], authority: Authority
+) -> str:
+    """The name of the tier in which an approval of `who` counts now, "" for a role without
+    tiers."""
+    tier = count(role, request, [v for v in votes if v.voter != who], authority).tier
+    return tier.name if tier else ""
 
 
 def unchanged(role: Role, request: Request) -> Refused | None:
@@ -98,20 +187,13 @@ def as_approved(leases: Iterable[Lease], systems: Mapping[str, System]) -> Refus
 
 
 def tally(
-    role: Role, request: Request, votes: Iterable[Vote], directory: Directory
+    role: Role, request: Request, votes: Iterable[Vote], authority: Authority
 ) -> Approved | NeedsApproval:
-    """Counts people, not presses: a vote counts once, and only while its voter may still decide."""
-    have = tuple(dict.fromkeys(vote.voter for vote in _counted(role, request, votes, directory)))
-    if len(have) >= role.approvals:
-        return Approved(have)
-    return NeedsApproval(have, role.approvals)
-
-
-def _counted(
-    role: Role, request: Request, votes: Iterable[Vote], directory: Directory
-) -> list[Vote]:
-    entitled = deciders(role, request.requester, directory)
-    return [vote for vote in votes if vote.voter in entitled or vote.voter.startswith(OPERATOR)]
+    """Whether the votes are enough, or which tier is asked and what it has."""
+    so_far = count(role, request, votes, authority)
+    if so_far.tier is None:
+        return Approved(so_far.earlier)
+    return NeedsApproval(so_far.have, so_far.tier.approvals, so_far.tier.name)
 
 
 def with_vote(votes: Sequence[Vote], vote: Vote) -> list[Vote]:
@@ -119,7 +201,7 @@ def with_vote(votes: Sequence[Vote], vote: Vote) -> list[Vote]:
     latest terms of a voter replace the earlier ones; the same terms again change nothing."""
     earlier = {each.voter: each for each in votes}
     same = earlier.get(vote.voter)
-    if same is not None and (same.duration, same.actions) == (vote.duration, vote.actions):
+    if same is not None and replace(same, at=vote.at) == vote:
         return list(votes)
     return sorted(
         [*(each for each in votes if each.voter != vote.voter), vote],
@@ -138,15 +220,14 @@ def terms(request: Request, votes: Iterable[Vote]) -> tuple[int, tuple[str, ...]
 
 
 def something_left(
-    role: Role, request: Request, votes: Iterable[Vote], directory: Directory
+    role: Role, request: Request, votes: Iterable[Vote], authority: Authority
 ) -> Refused | None:
     """Refuses the latest of `votes` when approvers would cross out all actions between them. A
     voter's earlier vote is replaced by their later one."""
-    latest = {vote.voter: vote for vote in votes}
-    if (
-        not request.actions
-        or terms(request, _counted(role, request, latest.values(), directory) or latest.values())[1]
-    ):
+    latest = list({vote.voter: vote for vote in votes}.values())
+    so_far = count(role, request, latest, authority)
+    counted = [vote for vote in latest if vote.voter in (*so_far.earlier, *so_far.have)]
+    if not request.actions or terms(request, counted or latest)[1]:
         return None
     return Refused(
         "Another approver left out exactly the actions that you leave in, so nothing would be"
@@ -208,21 +289,33 @@ def may_start(
     return None
 
 
-def nobody_can_decide(role: Role, requester: str, directory: Directory) -> Refused | None:
+def nobody_can_decide(role: Role, requester: str, authority: Authority) -> Refused | None:
     """Refuses a request that too few people could ever approve, instead of letting it wait for
     nothing."""
-    able = len(deciders(role, requester, directory))
-    if able >= role.approvals:
+    short = shortage(role, requester, authority)
+    if short is None:
         return None
-    if able == 0:
+    named, refs = _short_tiers(role, short)
+    if short.able == 0:
         return Refused(
-            f"Nobody can approve {role.name} right now: its approvers ({', '.join(role.approvers)})"
-            " are no one but you, or no one at all. Ask a lead to put that right."
+            f"Nobody can approve {role.name}{named} right now: its approvers ({refs}) are no one"
+            " but you, or no one at all. Ask a lead to put that right."
+        )
+    if len(short.tiers) > 1:
+        return Refused(
+            f"{_names(short.tiers)} of {role.name} need {short.need} different people, but only"
+            f" {short.able} could approve. Ask a lead to put that right."
         )
     return Refused(
-        f"{role.name} needs {role.approvals} approvals, but only {able} other people could give"
-        " one. Ask a lead to put that right."
+        f"{role.name} needs {short.need} approvals{named}, but only {short.able} other people could"
+        " give one. Ask a lead to put that right."
     )
+
+
+def _short_tiers(role: Role, short: Shortage) -> tuple[str, str]:
+    """The tiers as a part of a sentence, "" for a role without tiers, and their approvers."""
+    refs = dict.fromkeys(ref for tier in short.tiers for ref in tier.approvers)
+    return f" for {_names(short.tiers)}" if role.tiers else "", ", ".join(refs)
 
 
 def may_renew_pending(

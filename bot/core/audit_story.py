@@ -28,6 +28,7 @@ class VoteRow(NamedTuple):
     at: int
     duration: int
     actions: str
+    tier: str
 
 
 class GrantRow(NamedTuple):
@@ -272,6 +273,7 @@ def _votes(c: _Comparison, request: RequestRow) -> None:
             time=(vote.at, record.at),
             duration=(vote.duration, detail.get("duration")),
             actions=(_list(vote.actions), _items(detail, "actions")),
+            tier=(vote.tier, detail.get("tier", "")),
         )
     for voter, record in latest.items():
         c.say(

@@ -41,6 +41,7 @@ class Kind(StrEnum):
     CLEAR_WINDOW = "clear_window"
     REFRESH_MESSAGES = "refresh_messages"
     THREAD_NOTE = "thread_note"
+    PING = "ping"
     NOTIFY_PERSON = "notify_person"
     REMIND = "remind"
     NOTIFY_SECURITY = "notify_security"
@@ -219,6 +220,13 @@ def thread_note(grant: Grant, channel: str, note: str, /, **facts: object) -> Ef
     """In the turn of the requester, so that it follows the message that it belongs to."""
     data = {"request": grant.request, "channel": channel, "note": note, **facts}
     return Effect(Kind.THREAD_NOTE, Queue.SLACK, f"to:{channel}", data, person=grant.person)
+
+
+def ping(request: Request, channel: str, ts: str, why: str) -> Effect:
+    """Mentions those who may decide on a request, in the thread of one copy of its message. `why`
+    is `quiet`, `tier` or `escalated`."""
+    data = {"request": request.id, "channel": channel, "ts": ts, "why": why}
+    return Effect(Kind.PING, Queue.SLACK, f"to:{channel}", data, person=request.requester)
 
 
 def notify_person(person: str, note: str, **facts: object) -> Effect:

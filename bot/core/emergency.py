@@ -4,7 +4,8 @@ decides from values, and knows neither who is asked nor what is written down."""
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bot.core.approval import OPERATOR, Refused
+from bot.core.approval import Refused
+from bot.core.authority import OPERATOR
 from bot.core.durations import format_duration
 from bot.core.eligibility import check_reason, may_request
 from bot.core.lifecycle import next_repeat

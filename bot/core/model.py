@@ -129,13 +129,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One approver's approval of one request, for at most this duration and these actions."""
+    """One approver's approval of one request, for at most this duration and these actions. `tier`
+    is the name of the tier that was asked then, "" for a role without tiers."""
 
     request: str
     voter: str
     at: int
     duration: int
     actions: tuple[str, ...]
+    tier: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,17 +225,29 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Delegation:
+    """The approver `giver` is away until `ends_at`, and `delegate` decides in their place."""
+
+    giver: str
+    delegate: str
+    given_at: int
+    ends_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Directory:
     """Who is in which group, as last read from Slack. `groups` is keyed by id and by `@handle`,
     `handles` gives the id of a handle, `emails` the person of a `folded` address; `unfit` are
     accounts that must never count (deactivated, guests, bots, strangers, unconfirmed). `answered`
-    are the references that Slack was asked about, whether they stand for somebody or not."""
+    are the references that Slack was asked about, whether they stand for somebody or not.
+    `delegations` say who decides for whom; some may be over."""
 
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
     emails: Mapping[str, str] = field(default_factory=dict)
     unfit: frozenset[str] = frozenset()
     handles: Mapping[str, str] = field(default_factory=dict)
     answered: frozenset[str] = frozenset()
+    delegations: tuple[Delegation, ...] = ()
 
     def unresolved(self, refs: Iterable[str]) -> tuple[str, ...]:
         """The groups, handles and e-mails of `refs` that were not looked up in Slack yet. Their

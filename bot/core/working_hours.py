@@ -44,6 +44,13 @@ class Hours:
         local = datetime.fromtimestamp(at, zone)
         return self._hold(local.weekday(), local.hour * 60 + local.minute)
 
+    def end_after(self, at: int, zone: ZoneInfo) -> int | None:
+        """The first full minute after `at` that is not in these hours, as UTC seconds; None where
+        `at` is not in them, or they last for more than a week."""
+        minutes = range(at - at % 60, at + 8 * 86400, 60)
+        end = next((minute for minute in minutes if not self.include(minute, zone)), None)
+        return end if end is not None and end > at else None
+
     def _hold(self, day: int, minute: int) -> bool:
         return any(
             (day in span.days and span.start <= minute < _until(span))

@@ -8,6 +8,7 @@ from typing import Any
 
 from slack_sdk import WebClient
 
+from bot.core.authority import tiers_of
 from bot.core.errors import (
     AccessBotError,
     SchemaMismatch,
@@ -272,13 +273,13 @@ def _people_findings(
 def _role_findings(
     role: Role, count: Callable[[tuple[str, ...]], int], called: Callable[[Refs], Refs]
 ) -> Iterator[Finding]:
-    able = count(role.approvers)
-    if able < role.approvals:
-        found = (
-            f"{', '.join(called(role.approvers))}: full members found: {able}, needed:"
-            f" {role.approvals}"
-        )
-        yield fail(f"roles.{role.name}.approvers", f"{found}; no request can be approved")
+    for tier in tiers_of(role):
+        able = count(tier.approvers)
+        if able < tier.approvals:
+            named = ", ".join(called(tier.approvers))
+            found = f"{named}: full members found: {able}, needed: {tier.approvals}"
+            key = f"roles.{role.name}.{'tiers' if tier.name else 'approvers'}"
+            yield fail(key, f"{found}; no request can be approved")
     if "everyone" not in role.requesters and not count(role.requesters):
         yield warn(
             f"roles.{role.name}.requesters",

@@ -2,7 +2,8 @@
 since."""
 
 from bot.core import effects
-from bot.core.approval import OPERATOR, Refused, may_start
+from bot.core.approval import Refused, may_start
+from bot.core.authority import OPERATOR
 from bot.core.model import EndReason, Grant, Person
 from bot.operations._criteria import denied
 from bot.operations._end_grant import channel_of, request_end

@@ -1,6 +1,7 @@
 """Checks that a caller is a lead of roles.toml or an operator on the command line."""
 
-from bot.core.approval import OPERATOR, Refused
+from bot.core.approval import Refused
+from bot.core.authority import OPERATOR
 from bot.core.model import is_recent
 from bot.operations._unit_of_work import Snapshot
 

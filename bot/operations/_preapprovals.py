@@ -1,8 +1,10 @@
 """Which pre-approvals of a person hold now, and what follows when one ends."""
 
+from dataclasses import replace
+
 from bot.core import effects
-from bot.core.approval import deciders
 from bot.core.audit import Event
+from bot.core.authority import deciders
 from bot.core.model import Request
 from bot.core.preapproval import PreApproval, enough, lost
 from bot.core.roles import Role
@@ -12,9 +14,10 @@ from storage import preapprovals, private_answers
 
 def entitled(u: Snapshot, role: Role, person: str) -> frozenset[str]:
     """Everybody who may approve requests of this person in advance: who may decide on them, and
-    leads."""
+    leads. A delegate may not, because a pre-approval would outlast the absence."""
     leads = u.directory.resolve(u.policy.workspace.leads)
-    return deciders(role, person, u.directory) | (leads - {person})
+    own = u.authority(directory=replace(u.directory, delegations=()))
+    return deciders(role, person, own) | (leads - {person})
 
 
 def holding(u: Snapshot, role: Role, person: str) -> tuple[PreApproval, ...]:

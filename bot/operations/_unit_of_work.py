@@ -12,6 +12,7 @@ from functools import cached_property
 from bot.core import effects
 from bot.core.approval import Refused
 from bot.core.audit import Break, Entry, Event
+from bot.core.authority import Authority
 from bot.core.effects import Effect, Queue
 from bot.core.emergency import as_emergency
 from bot.core.model import Directory, Grant, Person, Request, Source, is_recent
@@ -19,7 +20,16 @@ from bot.core.onboarding import RampRights, as_for, asked_for, rights_of
 from bot.core.roles import Policy, Role
 from bot.operations._repeats import MOST_APART, counted
 from bot.operations._unwritten import UnwrittenEnds
-from storage import audit, direct_notes, key_values, outbox, people, private_answers, ramps
+from storage import (
+    audit,
+    direct_notes,
+    key_values,
+    outbox,
+    people,
+    pings,
+    private_answers,
+    ramps,
+)
 from storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -154,6 +164,19 @@ class Snapshot:
             return self.role_for(about.role, requester)
         return as_emergency(role, about.urgency, about.duration, self.policy.workspace.leads)
 
+    def authority(
+        self, request: Request | None = None, directory: Directory | None = None
+    ) -> Authority:
+        """What gives the right to decide on this request now, or on one that is not made yet."""
+        role = self.role_of(request) if request else None
+        is_escalated = (
+            request is not None
+            and role is not None
+            and role.escalation is not None
+            and pings.escalated(self.db, request.id)
+        )
+        return Authority(directory or self.directory, self.now, is_escalated)
+
     def person(self, person: str) -> Person:
         """What is known of this person."""
         return people.get(self.db, person) or unknown_person(person)
@@ -170,8 +193,9 @@ class Snapshot:
 
     @cached_property
     def absent(self) -> frozenset[str]:
-        """People who can't act now, so that others act in their place."""
-        return self.directory.unfit
+        """People who can't act now, or are away, so that others act in their place."""
+        given = self.directory.delegations
+        return self.directory.unfit | {each.giver for each in given if each.ends_at > self.now}
 
     @cached_property
     def _ramp_rights(self) -> tuple[RampRights, ...]:

@@ -8,6 +8,7 @@ from bot.core.approval import Refused
 from bot.core.durations import format_duration
 from bot.core.model import Person
 from bot.operations._unit_of_work import Context
+from bot.operations.absence.come_back import come_back
 from bot.operations.emergencies.sign_review import check_signer, end_emergency
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.grants.renew_grant import renew_grant
@@ -162,7 +163,7 @@ def show_details(ctx: ListenerContext, click: Click, person: Person) -> None:
     card = describe_request(ctx.world, click.value)
     if card is None:
         return reply_outcome(ctx.world, click, Refused("This request does not exist."))
-    return _open(ctx, click, request_details.render(card))
+    return _open(ctx, click, request_details.render(card, person.id))
 
 
 def revoke_form(ctx: ListenerContext, click: Click, person: Person) -> None:
@@ -276,6 +277,12 @@ def disallow(world: Context, click: Click, person: Person) -> None:
     reply_outcome(world, click, outcome)
     if not isinstance(outcome, Refused) and click.view_type != "home":
         reply_text(world, click, "Taken back. Requests need approval again.")
+    _redraw_home(world, click)
+
+
+def back(world: Context, click: Click, person: Person) -> None:
+    """Ends the absence of an approver; Home shows it."""
+    reply_outcome(world, click, come_back(world, person.id))
     _redraw_home(world, click)
 
 
@@ -400,6 +407,7 @@ ACTIONS: Mapping[str, Route] = {
     Action.RESUME_RAMP: Route(once(onboarding.resume)),
     Action.CHANGE_MENTOR: Route(onboarding.press_mentor),
     Action.END_RAMP: Route(once(onboarding.end)),
+    Action.BACK: Route(once(back)),
 }
 """What each button does, by its `action_id`."""
 

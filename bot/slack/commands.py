@@ -3,19 +3,25 @@ opened a form. The table at the end lists them.
 """
 
 import difflib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
+from bot.core.absence import read_until
 from bot.core.approval import Refused
 from bot.core.durations import BadDuration
 from bot.core.eligibility import Ask, find_role
+from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Grant, Person, Request
 from bot.core.preapproval import read_terms
 from bot.core.roles import Role, ticket_matches
 from bot.core.spans import take_span
 from bot.operations._unit_of_work import Context
+from bot.operations.absence.come_back import Back, come_back
+from bot.operations.absence.describe_absence import describe_absences
+from bot.operations.absence.go_away import Away, go_away
 from bot.operations.audit.ask_verify import ask_verify
 from bot.operations.audit.read_audit import ask_export, is_lead
 from bot.operations.emergencies.start_emergency import Call, NeedsPress, Started, start_emergency
@@ -25,6 +31,7 @@ from bot.operations.grants.renew_grant import Renewed, renew_grant
 from bot.operations.idempotency import Repeated, do_once
 from bot.operations.messages.private_answers import GRANT, LIST, REQUEST, REVOKE
 from bot.operations.people.describe_person import describe_person, emergency_roles
+from bot.operations.people.record_people import record_people
 from bot.operations.people.require_lead import require_lead
 from bot.operations.preapprovals.describe import list_preapprovals
 from bot.operations.preapprovals.give import Given, give_preapproval
@@ -66,6 +73,8 @@ from bot.slack.views import (
 )
 from bot.slack.views._fit import join
 
+log = logging.getLogger(__name__)
+
 Message = dict[str, Any]
 Asked = Submitted | GrantedAtOnce | AlreadyPending | AlreadyHeld | Renewed | Refused | Waiting
 Row = TypeVar("Row", Grant, Request)
@@ -77,6 +86,7 @@ ALLOW_HINT = (
     "Write /access allow @user ROLE [DURATION] until DATE [REASON], for example /access allow @dev"
     " shop-admin 2h until 2026-12-24, and choose the person from Slack's list."
 )
+AWAY_HINT = "Write /access away until DATE @delegate, and choose the person from Slack's list."
 
 RENEW_HINT = "/access renew ROLE [DURATION] [REASON]"
 
@@ -413,6 +423,55 @@ def show_help(ctx: ListenerContext, said: Command, person: Person) -> Message:
     return help.render(is_lead(ctx.world, person.id))
 
 
+# --- being away
+
+
+def away(ctx: ListenerContext, said: Command, person: Person) -> Message:
+    """`until DATE @delegate`; without words, who decides in whose place now."""
+    words = said.text.split()
+    if not words:
+        return answers.absences(describe_absences(ctx.world, person.id))
+    named = next((word for word in words if person_named(ctx.world, word)), "")
+    rest = " ".join(word for word in words if word != named)
+    try:
+        until = read_until(unescape(rest), ctx.now, person.tz)
+    except BadDuration as bad:
+        return _refuse(ctx, person, "away", f"{str(bad).rstrip('.')}. {AWAY_HINT}")
+    delegate = _delegate(ctx, person_named(ctx.world, named) if named else None)
+    if isinstance(delegate, Refused):
+        return _refuse(ctx, person, "away", delegate.reason)
+    outcome = do_once(ctx.world, said.key, lambda w: go_away(w, person.id, delegate, until))
+    if isinstance(outcome, Refused):
+        return _refused(outcome)
+    return (
+        answers.away(outcome)
+        if isinstance(outcome, Away)
+        else answers.absences(describe_absences(ctx.world, person.id))
+    )
+
+
+def _delegate(ctx: ListenerContext, id: str | None) -> Person | Refused:
+    """The person as Slack describes them now."""
+    if id is None:
+        return Refused(f"Who decides in your place? {AWAY_HINT}")
+    try:
+        found = ctx.people.look_up(id)
+    except (SystemUnavailable, SystemRefused) as error:
+        log.warning("Slack did not say who the delegate %s is: %s", id, error)
+        return Refused("Slack did not say who your delegate is. Try again in a moment.")
+    record_people(ctx.world, [found])
+    return found
+
+
+def back(ctx: ListenerContext, said: Command, person: Person) -> Message:
+    outcome = do_once(ctx.world, said.key, lambda w: come_back(w, person.id))
+    if isinstance(outcome, Refused):
+        return _refused(outcome)
+    if isinstance(outcome, Back):
+        return answers.done(f"Welcome back. {outcome.name} no longer decides in your place.")
+    return answers.absences(describe_absences(ctx.world, person.id))
+
+
 # --- leads
 
 
@@ -528,6 +587,8 @@ VERBS: Mapping[str, Verb] = {
         Verb("cancel", cancel),
         Verb("roles", show_roles),
         Verb("emergency", emergency),
+        Verb("away", away),
+        Verb("back", back),
         Verb("help", show_help),
         Verb("allow", allow),
         Verb("disallow", disallow),

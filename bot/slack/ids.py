@@ -40,6 +40,7 @@ class Action(StrEnum):
     RESUME_RAMP = "resume_ramp"
     CHANGE_MENTOR = "change_mentor"
     END_RAMP = "end_ramp"
+    BACK = "back"
 
 
 class Modal(StrEnum):

@@ -37,7 +37,12 @@ from bot.operations.messages.private_answers import (
     drop_answer,
     record_changed,
 )
-from bot.operations.messages.record_posted import record_leads_told, record_posted, record_reminded
+from bot.operations.messages.record_posted import (
+    reader_of,
+    record_leads_told,
+    record_posted,
+    record_reminded,
+)
 from bot.operations.onboarding.describe_ramp import (
     RampMessage,
     describe_graduation,
@@ -65,6 +70,7 @@ from bot.slack.views import (
     answers,
     approval_message,
     credentials_modal,
+    deciders,
     direct_messages,
     emergency_message,
     end_alert,
@@ -134,7 +140,9 @@ class Messenger:
         if card is None or (card.request.state not in _POSTED and not card.copies):
             return
         answer, request = self.post(channel, self._approval(card, channel)), card.request
-        work.finish(record_posted, request.id, answer["channel"], answer["ts"], request.state)
+        reader = channel if channel != answer["channel"] else ""
+        posted = (request.id, answer["channel"], answer["ts"], request.state)
+        work.finish(record_posted, *posted, reader)
 
     def update_approval(self, work: Work) -> None:
         """Updates every copy. One that was deleted, or can't be reached, is skipped."""
@@ -162,7 +170,8 @@ class Messenger:
             return emergency_message.render(card, self._world.now(), mentions)
         message = approval_message.render(card, self._world.now(), mentions)
         if is_direct and card.request.state is RequestState.PENDING:
-            message["blocks"].insert(0, approval_message.asked_directly())
+            reader = reader_of(self._world, channel)
+            message["blocks"].insert(0, deciders.asked_directly(card, reader))
         return message
 
     def _show(self, channel: str, ts: str, message: Message) -> str:
@@ -174,6 +183,19 @@ class Messenger:
                 raise
             return refused.code
         return ""
+
+    def ping(self, work: Work) -> None:
+        """Mentions those who may decide, unless that was done meanwhile."""
+        card, channel = self._card(work.data), work.data["channel"]
+        if card is None or card.request.state is not RequestState.PENDING:
+            return
+        pinged = () if channel.startswith("D") else _mentions(card)
+        message = deciders.ping(card, work.data["why"], pinged)
+        try:
+            self.post(channel, message, thread_ts=work.data["ts"])
+        except SystemRefused as refused:
+            if refused.code not in ("thread_not_found", "message_not_found", *GONE):
+                raise
 
     def thread_notes(self, work: Work) -> None:
         """A single note goes into its request's thread; several at once become one message in their

@@ -72,6 +72,7 @@ HANDLERS: Mapping[Kind, Handler] = {
         batch=_THREADS,
         resend_safe=False,
     ),
+    Kind.PING: Handler(lambda deps, work: deps.messenger.ping(work), resend_safe=False),
     Kind.NOTIFY_PERSON: Handler(
         messages.with_usage(lambda deps, work: deps.messenger.notify_person(work)),
         batch=_DIRECT,

@@ -13,7 +13,7 @@ from bot.operations.policy.find_unresolved import (
 )
 from bot.operations.policy.record_policy import is_outdated
 from bot.operations.requests.answer_waiting import answer_waiting, give_up_waiting
-from bot.operations.requests.count_vote import abandon_vote, count_vote, earlier_voters
+from bot.operations.requests.count_vote import abandon_vote, count_vote, others_to_confirm
 from bot.worker.deps import HandlerDeps
 
 PRESS_PATIENCE = 120
@@ -29,8 +29,8 @@ def decide(deps: HandlerDeps, work: Work) -> None:
     voter = deps.people.confirm(work.data["voter"], groups)
     if unknown := unresolved(deps.world, refs):
         deps.people.resolve(unknown)
-    earlier = [deps.people.look_up(each) for each in earlier_voters(deps.world, work.data)]
-    work.finish(count_vote, work.data, voter, earlier)
+    others = [deps.people.look_up(each) for each in others_to_confirm(deps.world, work.data)]
+    work.finish(count_vote, work.data, voter, others)
 
 
 def delay_decision(deps: HandlerDeps, work: Work, error: SystemUnavailable) -> None:

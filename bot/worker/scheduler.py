@@ -19,6 +19,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from bot.core.errors import AccessBotError
 from bot.operations._unit_of_work import Context
+from bot.operations.absence.end_due import end_absences
 from bot.operations.emergencies.ping_due import ping_due_reviews
 from bot.operations.grants.expire_due import expire_due
 from bot.operations.grants.remind_due import remind_due
@@ -26,6 +27,7 @@ from bot.operations.grants.start_due import start_due
 from bot.operations.process.forget_old import forget_old
 from bot.operations.process.next_due import Deadlines, deadlines, next_due
 from bot.operations.requests.lapse_due import lapse_due
+from bot.operations.requests.ping_due import ping_due
 from bot.operations.systems.alert_due import send_due_alerts
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,8 @@ SWEEP: Sequence[Step] = (
     Step(expire_due, lambda first: first.end),
     Step(start_due, lambda first: first.start),
     Step(lapse_due, lambda first: first.lapse),
+    Step(end_absences, lambda first: first.absence),
+    Step(ping_due, lambda first: first.ping),
     Step(remind_due, lambda first: first.reminder),
     Step(send_due_alerts, lambda first: first.alert),
     Step(ping_due_reviews, lambda first: first.review),

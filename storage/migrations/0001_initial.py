@@ -19,6 +19,8 @@ CREATE TABLE switches (
 );
 """
 
+# `pings` has the pending requests about which somebody is to be mentioned: their deciders at
+# `ping_at`, because of `why`, and their backups at `escalate_at`.
 REQUESTS = """
 CREATE TABLE requests (
   id TEXT PRIMARY KEY, requester TEXT NOT NULL, role TEXT NOT NULL, systems TEXT NOT NULL,
@@ -59,8 +61,21 @@ CREATE TABLE preapproval_uses (
 
 CREATE TABLE votes (
   request_id TEXT NOT NULL REFERENCES requests (id), voter TEXT NOT NULL, at BIGINT NOT NULL,
-  duration BIGINT NOT NULL, actions TEXT NOT NULL, PRIMARY KEY (request_id, voter)
+  duration BIGINT NOT NULL, actions TEXT NOT NULL, tier TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (request_id, voter)
 );
+
+CREATE TABLE delegations (
+  giver TEXT PRIMARY KEY, delegate TEXT NOT NULL, given_at BIGINT NOT NULL, ends_at BIGINT NOT NULL
+);
+CREATE INDEX delegations_end ON delegations (ends_at);
+
+CREATE TABLE pings (
+  request_id TEXT PRIMARY KEY REFERENCES requests (id), ping_at BIGINT, why TEXT NOT NULL,
+  escalate_at BIGINT, escalations INTEGER NOT NULL
+);
+CREATE INDEX pings_due ON pings (ping_at) WHERE ping_at IS NOT NULL;
+CREATE INDEX pings_escalate ON pings (escalate_at) WHERE escalate_at IS NOT NULL;
 """
 
 # `clock` is 1 while a grant is starting and its end already counts, because an earlier attempt may

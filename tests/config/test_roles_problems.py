@@ -502,11 +502,6 @@ TIER = '[[roles.t.tiers]]\nname = "{}"\napprovers = ["@leads"]\n'
 TIERED = '[roles.t]\nsystem = "reports"\nactions = ["a"]\nrequesters = ["everyone"]\n'
 BUNDLE = '[bundles.b]\ntitle = "B"\nmax = "60d"\n[[bundles.b.stages]]\nafter = "0d"\n'
 COMING = {
-    "tiers": (TIERED + TIER.format("a") + TIER.format("b") + "approvals = 2", "tiers"),
-    "an escalation": (
-        ROLE + '.escalation]\nafter = "30m"\napprovers = ["@platform-leads"]',
-        "escalation",
-    ),
     "tickets": ('[tickets]\nkind = "jira"\nurl = "https://acme.example.com"', "tickets"),
 }
 

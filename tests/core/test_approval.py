@@ -12,7 +12,6 @@ from bot.core.approval import (
     Approved,
     NeedsApproval,
     Refused,
-    deciders,
     may_decide,
     may_renew_pending,
     narrowed,
@@ -24,6 +23,7 @@ from bot.core.approval import (
     unchanged,
     with_vote,
 )
+from bot.core.authority import Authority, deciders
 from bot.core.model import Directory, Grant, GrantState, Person, Request, RequestState, Vote
 from bot.core.roles import Role
 from tests.builders import a_policy
@@ -33,6 +33,7 @@ LEADS = frozenset({ANA, BEN, CARA})
 DIRECTORY = Directory(
     {"S1": LEADS, "@db-leads": LEADS}, {"ben@x": BEN}, frozenset({"U0GONE"}), {"@db-leads": "S1"}
 )  # fmt: skip
+AUTHORITY = Authority(DIRECTORY)
 
 
 def _role(approvals: int = 1, approvers: str = '["@db-leads"]') -> Role:
@@ -68,7 +69,7 @@ def test_where_no_actions_are_the_least_none_is_enough_and_none_may_be_added() -
     request = replace(_request(role), actions=())
     assert (
         narrowed(request, 60, ()) is None
-        and something_left(role, request, [replace(_vote(BEN, 60), actions=())], DIRECTORY) is None
+        and something_left(role, request, [replace(_vote(BEN, 60), actions=())], AUTHORITY) is None
     )
     assert isinstance(narrowed(request, 60, ("pty",)), Refused)
     assert isinstance(narrowed(_request(role), 60, ()), Refused)
@@ -102,14 +103,14 @@ def test_references_stand_for(refs: list[str], people: set[str]) -> None:
 
 
 def test_the_requester_is_never_among_the_deciders() -> None:
-    assert deciders(_role(), ANA, DIRECTORY) == {BEN, CARA}
+    assert deciders(_role(), ANA, AUTHORITY) == {BEN, CARA}
 
 
 @pytest.mark.parametrize("who", [ANA, "U0DAN", "U0GONE"])
 def test_who_is_no_decider_may_not_decide(who: str) -> None:
     role = _role()
     assert isinstance(
-        may_decide(role, _request(role), Person(who, who, "", "UTC", "T1", 1), DIRECTORY), Refused
+        may_decide(role, _request(role), Person(who, who, "", "UTC", "T1", 1), AUTHORITY), Refused
     )
 
 
@@ -136,13 +137,13 @@ def test_who_is_no_decider_may_not_decide(who: str) -> None:
 )
 def test_votes_are_counted_as_people(voters: list[str], outcome: object) -> None:
     role = _role(2)
-    assert tally(role, _request(role), [_vote(voter) for voter in voters], DIRECTORY) == outcome
+    assert tally(role, _request(role), [_vote(voter) for voter in voters], AUTHORITY) == outcome
 
 
 @given(st.lists(st.sampled_from([ANA, BEN, CARA, "U0DAN", "U0GONE"])), st.integers(1, 3))
 def test_an_approval_has_as_many_entitled_people_as_it_needs(voters: list[str], need: int) -> None:
     role = _role(need)
-    counted = tally(role, _request(role), [_vote(voter) for voter in voters], DIRECTORY)
+    counted = tally(role, _request(role), [_vote(voter) for voter in voters], AUTHORITY)
     entitled = set(voters) & {BEN, CARA}
     assert isinstance(counted, Approved) == (len(entitled) >= need)
 
@@ -178,12 +179,12 @@ def test_a_vote_that_would_leave_nothing_is_refused_unless_the_other_does_not_co
     request = _request(role)
     mine = _vote(CARA, 60, "orders:refund")
     assert isinstance(
-        something_left(role, request, [_vote(BEN, 60, "orders:read"), mine], DIRECTORY), Refused
+        something_left(role, request, [_vote(BEN, 60, "orders:read"), mine], AUTHORITY), Refused
     )
     assert (
-        something_left(role, request, [_vote("U0DAN", 60, "orders:read"), mine], DIRECTORY) is None
+        something_left(role, request, [_vote("U0DAN", 60, "orders:read"), mine], AUTHORITY) is None
     )
-    assert something_left(role, request, [_vote(CARA, 60, "orders:read"), mine], DIRECTORY) is None
+    assert something_left(role, request, [_vote(CARA, 60, "orders:read"), mine], AUTHORITY) is None
 
 
 @pytest.mark.parametrize("duration", [-1, 0, 1, 3599, 3600, 3601])
@@ -206,7 +207,7 @@ def test_edit_shortens_only(duration: int) -> None:
 def test_a_request_that_nobody_could_approve_is_refused(
     approvals: int, approvers: str, enough: bool
 ) -> None:
-    assert (nobody_can_decide(_role(approvals, approvers), ANA, DIRECTORY) is None) == enough
+    assert (nobody_can_decide(_role(approvals, approvers), ANA, AUTHORITY) is None) == enough
 
 
 @pytest.mark.parametrize(

@@ -415,6 +415,11 @@ ROWS: dict[str, tuple[str, str]] = {
         "state is pending, record 3 says approved",
     ),
     "another voter": ("UPDATE votes SET voter = 'U0EVE'", "no record says that it was given"),
+    "another tier": ("UPDATE votes SET tier = 'security'", "tier is security"),
+    "an invented delegation": (
+        "INSERT INTO delegations VALUES ('U0BEN', 'U0EVE', 0, 9999999999)",
+        "delegation of U0BEN to U0EVE: no record says that it was given",
+    ),
     "no vote": ("DELETE FROM votes", "vote of U0BEN"),
     "a token that lives longer": ("UPDATE tokens SET expires_at = expires_at + 60", "end is"),
     "a token of nobody": ("UPDATE tokens SET jti = 'invented'", "no record says that it was shown"),

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import islice
 
-from bot.core.audit import GENESIS, Break, Event, check_links, marked_break
+from bot.core.audit import GENESIS, Break, Event, check_links, marked_break, parsed_detail
 from bot.core.audit_story import Difference, differences
 from bot.operations._unit_of_work import Context
 from bot.operations.process.forget_old import MONTH
-from storage import audit
+from storage import audit, delegations
 from storage.audit_stories import stories
 from storage.database import Reads
 
@@ -55,8 +55,8 @@ def said(verdict: Verdict) -> str:
 
 def verify_audit(world: Context, progress: Callable[[int, int], None] | None = None) -> Verdict:
     """Finds an edited, deleted, inserted, reordered or cut-off record, a log that was changed
-    before more was written, and requests, votes, grants, leases, tokens and certificates that
-    differ from it. Raises StorageUnavailable.
+    before more was written, and requests, votes, delegations, grants, leases, tokens and
+    certificates that differ from it. Raises StorageUnavailable.
 
     Reads everything as it was at one moment, and blocks no writer.
     """
@@ -124,6 +124,17 @@ def _marked(world: Context, batch: list[tuple[object, ...]]) -> Break | None:
     return None
 
 
+def _invented_delegations(view: Reads, last: int) -> Iterator[Difference]:
+    """Those that no record tells of: they would let somebody decide."""
+    for each in delegations.all_of(view):
+        delegate, detail = delegations.recorded(view, each.giver)
+        if (delegate, parsed_detail(detail).get("ends_at")) != (each.delegate, each.ends_at):
+            yield Difference(
+                last,
+                f"delegation of {each.giver} to {each.delegate}: no record says that it was given",
+            )
+
+
 def _compared(verdict: Verdict, view: Reads, now: int) -> Verdict:
     """Returns the verdict with all differences between log and rows; the first one is where the log
     is broken."""
@@ -135,6 +146,9 @@ def _compared(verdict: Verdict, view: Reads, now: int) -> Verdict:
             for each in differences(story, verdict.records, now - MONTH + CLOCKS_DIFFER):
                 count += 1
                 yield each
+        for invented in _invented_delegations(view, verdict.records):
+            count += 1
+            yield invented
 
     first = tuple(nsmallest(MOST_TOLD, found()))
     broken = (

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.core import effects
-from bot.core.approval import OPERATOR, Refused, deciders
+from bot.core.approval import Refused
 from bot.core.audit import Event
+from bot.core.authority import OPERATOR, deciders
 from bot.core.eligibility import find_role, may_ask_at_all, no_emergencies
 from bot.core.emergency import BY, as_emergency, check_call, in_the_way, may_declare
 from bot.core.model import Grant, Request, RequestState, Urgency
@@ -160,7 +161,7 @@ def _ask(u: UnitOfWork, role: Role, call: Call, pending: list[Request]) -> Outco
     known = u.policy.roles[role.name]
     if (limited := too_many(u, call.person, "emergency", known, call.reason)) is not None:
         return limited
-    able = len(deciders(role, call.person, u.directory))
+    able = len(deciders(role, call.person, u.authority()))
     if able == 0:
         refused = Refused(
             "An emergency of yours is open already, so this one needs the press of an approver of"

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-from bot.core import effects
 from bot.core.approval import Refused, as_approved
 from bot.core.audit import Event
 from bot.core.criteria import Judgement, why_renewal_asks
@@ -20,6 +19,7 @@ from bot.operations.requests.request_access import (
     Submitted,
     Waiting,
     already_pending,
+    ask_deciders,
     new_request,
     submitted,
     too_many,
@@ -210,8 +210,7 @@ def _ask(
         why=why,
         criteria=keep_asked(u, request, judged),
     )
-    u.do(effects.post_approval(request, role.channel))
-    u.expect(request.lapses_at)
+    ask_deciders(u, role, request)
     return replace(submitted(u, role, request), why=why)
 
 

@@ -1,7 +1,8 @@
 """Ends access that nobody decided on, because a rule or a pre-approval gave it: for the approvers
 of its role."""
 
-from bot.core.approval import Refused, deciders
+from bot.core.approval import Refused
+from bot.core.authority import deciders
 from bot.core.eligibility import check_reason
 from bot.core.model import RULE, EndReason, Person, Request, is_recent
 from bot.operations._end_grant import request_end
@@ -59,8 +60,8 @@ def _refusal(u: Snapshot, request: Request | None, by: Person) -> Refused | None
     if not by_rule and not preapprovals.used_for(u.db, request.id):
         return Refused("People decided on this. A lead can end it with /access revoke.")
     role = u.policy.roles.get(request.role)
-    may_decide = role is not None and by.id in deciders(role, request.requester, u.directory)
-    if not may_decide and seen_as_lead(u, by.id) is not None:
+    able = deciders(role, request.requester, u.authority(request)) if role else frozenset()
+    if by.id not in able and seen_as_lead(u, by.id) is not None:
         return Refused(f"Only the approvers of {request.role} and leads can revoke it here.")
     if not is_recent(by.checked_at, u.now, PERSON_LASTS):
         return Refused(

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.core import effects
-from bot.core.approval import deciders
 from bot.core.audit import Event
 from bot.core.effects import Kind
-from bot.core.model import Request, RequestState
+from bot.core.model import RequestState
 from bot.operations._end_grant import channel_of
+from bot.operations._pings import asked_directly
 from bot.operations._unit_of_work import SYSTEM, Context, Snapshot, UnitOfWork, unit
 from bot.operations.messages.keep_channels import id_of
 from bot.operations.messages.lost_copies import CLOSED, note_closed, note_open
@@ -21,7 +21,7 @@ from bot.operations.messages.notify_each_lead import (
     notify_each_lead,
 )
 from bot.operations.messages.post_waiting import unpostable
-from storage import grants, key_values, outbox, people, requests
+from storage import grants, key_values, outbox, requests
 
 log = logging.getLogger(__name__)
 
@@ -45,21 +45,25 @@ ABOUT_THE_MESSAGE = frozenset(
 )
 """Errors that do not concern the channel or person that the message was for."""
 
-APPROVERS_ASKED = 20
-"""The number of approvers that get a request by direct message if no channel accepts it."""
-
 REFUSED_WITHIN = 300
+
+_READER = "reader of "
+"""Prefix of the key that stores who reads the direct messages of a channel."""
 
 AFTER_THEM = 5
 """Seconds that the message to the requester waits, so that it can say how many approvers have the
 request."""
 
 
-def record_posted(world: Context, request_id: str, channel: str, ts: str, shown_state: str) -> None:
+def record_posted(
+    world: Context, request_id: str, channel: str, ts: str, shown_state: str, reader: str = ""
+) -> None:
     """Records a posted copy of the approval message, and queues its update if the request has
-    changed meanwhile."""
+    changed meanwhile. `reader` is the person of a direct message."""
     with unit(world) as u:
         requests.add_message(u.db, request_id, channel, ts)
+        if _is_person(reader):
+            key_values.put(u.db, _READER + channel, reader)
         note_open(u, channel)
         request = requests.get(u.db, request_id)
         if request is None:
@@ -68,6 +72,15 @@ def record_posted(world: Context, request_id: str, channel: str, ts: str, shown_
         waits = outbox.waiting(u.db, [effects.update_key(request_id)])
         if not waits and (request.state != shown_state or request.state is RequestState.APPROVED):
             u.do(effects.update_approval(request_id, channel_of(u, request.role)))
+
+
+def reader_of(world: Context, channel: str) -> str:
+    """Returns who reads a direct message in this channel, "" if that is not known. Raises
+    StorageUnavailable."""
+    if _is_person(channel):
+        return channel
+    with world.db.reading():
+        return key_values.get(world.db, _READER + channel) or ""
 
 
 def record_reminded(world: Context, grant_id: str) -> None:
@@ -169,32 +182,15 @@ def record_unposted(
         if channel != u.policy.workspace.approvals_channel:
             u.do(effects.post_approval(request, u.policy.workspace.approvals_channel, again=again))
         elif not again:
-            u.do(
-                *(effects.post_approval(request, person) for person in _asked_directly(u, request))
-            )
+            role = u.role_of(request)
+            people = asked_directly(u, role, request) if role else []
+            u.do(*(effects.post_approval(request, person) for person in people))
             u.do(
                 effects.later(
                     effects.notify_person(request.requester, "unposted", request=request_id),
                     AFTER_THEM,
                 )
             )
-
-
-def _asked_directly(u: UnitOfWork, request: Request) -> list[str]:
-    """Returns up to APPROVERS_ASKED approvers who may decide once groups are read again, those who
-    are notified of requests first."""
-    role = u.role_of(request)
-    if role is None:
-        return []
-    directory = u.world.directory(however_old=True)
-    notified = directory.resolve(role.notify)
-    able = sorted(
-        deciders(role, request.requester, directory), key=lambda who: (who not in notified, who)
-    )
-    known = {person: people.get(u.db, person) for person in able}
-    return [who for who, it in known.items() if it is None or it.ineligible_reason() is None][
-        :APPROVERS_ASKED
-    ]
 
 
 def _is_person(ref: str) -> bool:

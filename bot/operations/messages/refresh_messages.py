@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.core import effects
-from bot.core.approval import deciders
+from bot.core.authority import deciders
 from bot.core.model import Grant, GrantState, Request
 from bot.operations._end_grant import channel_of, withdraw
 from bot.operations._leads_only import seen_as_lead
@@ -107,7 +107,7 @@ def _homes(u: Snapshot, moved: Sequence[Grant], asked: Sequence[Request]) -> lis
         person
         for request in asked
         if (role := u.role_of(request)) is not None
-        for person in deciders(role, request.requester, u.directory)
+        for person in deciders(role, request.requester, u.authority(request))
     }
     return [
         person

@@ -4,15 +4,16 @@ active grant."""
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from bot.core.approval import deciders
+from bot.core.authority import Right, count, decider_references, right_of
 from bot.core.eligibility import may_request
 from bot.core.emergency import EmergencyReview, as_emergency, marked
-from bot.core.model import Grant, Person, Request, Urgency
+from bot.core.model import Delegation, Grant, Person, Request, Urgency
 from bot.core.roles import Role
 from bot.core.usage import GrantUsage
 from bot.operations._leads_only import seen_as_lead
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations._usage import used_of
+from bot.operations.absence.describe_absence import absences_of
 from bot.operations.onboarding.describe_ramp import RampView, ramps_seen_by
 from bot.operations.preapprovals.describe import PreApprovalView, describe_preapprovals
 from bot.operations.systems.describe_alerts import AlertView, describe_alerts
@@ -39,8 +40,9 @@ class EmergencyView:
 class PersonView:
     """`everything` is None for a person who is not a lead; for a lead it is a page of the `active`
     grants, and `used` has the use of each so far. `approvers` has the names of each role's
-    approvers, `names` those of the holders in `everything`, `alerts` the unconfirmed revocations
-    and `open_alerts` their number."""
+    approvers, `alerts` the unconfirmed revocations and `open_alerts` their number. `rights` says
+    why the person may decide on each request of `waiting_for_me`, `away` who decides in their
+    place, `stands_in` in whose place they do. `names` are those of other people who are shown."""
 
     person: Person
     roles: tuple[Role, ...]
@@ -56,6 +58,9 @@ class PersonView:
     alerts: tuple[AlertView, ...] = ()
     open_alerts: int = 0
     names: dict[str, str] = field(default_factory=dict)
+    rights: dict[str, Right] = field(default_factory=dict)
+    away: Delegation | None = None
+    stands_in: tuple[Delegation, ...] = ()
     ramps: tuple[RampView, ...] = ()
     """The open onboardings that this person sees: their own first, then those that they mentor."""
     emergencies: tuple[EmergencyView, ...] = ()
@@ -84,9 +89,14 @@ def describe_home(world: Context, person_id: str, skip: int = 0) -> PersonView:
         view = _own(u, person_id)
         if view.person.ineligible_reason():
             return view
+        waiting, absences = list(_waiting(u, person_id)), absences_of(u, person_id)
         view = replace(
             view,
-            waiting_for_me=tuple(_waiting(u, person_id)),
+            away=absences.away,
+            stands_in=absences.stands_in,
+            names=absences.names,
+            waiting_for_me=tuple(request for request, _ in waiting),
+            rights={request.id: right for request, right in waiting},
             recent=tuple(requests.decided_of(u.db, person_id, RECENT)),
             preapprovals=describe_preapprovals(u, person_id),
             approvers={role.name: _approvers(u, role) for role in view.roles},
@@ -120,11 +130,12 @@ def _for_lead(u: Snapshot, view: PersonView, skip: int) -> PersonView:
         open_alerts=alerts.count_reported_open(u.db),
         emergencies=tuple(_emergencies(u)),
         open_emergencies=emergencies.count_open(u.db),
-        names={
-            one.id: one.name
-            for one in people.several(u.db, {g.person for g in everything}).values()
-        },
+        names={**view.names, **_names(u, {g.person for g in everything})},
     )
+
+
+def _names(u: Snapshot, ids: Iterable[str]) -> dict[str, str]:
+    return {one.id: one.name for one in people.several(u.db, ids).values()}
 
 
 def _emergencies(u: Snapshot) -> Iterable[EmergencyView]:
@@ -168,7 +179,7 @@ def readable_role(world: Context, person_id: str, name: str) -> Role | None:
         person, role = u.person(person_id), u.role_for(name, person_id)
         if role is None or person.ineligible_reason() is not None:
             return None
-        lists = (role.requesters, role.approvers, u.policy.workspace.leads)
+        lists = (role.requesters, decider_references(role), u.policy.workspace.leads)
         return role if any(u.directory.includes(refs, person) for refs in lists) else None
 
 
@@ -186,8 +197,15 @@ def _offered(u: Snapshot, role: Role, person: Person) -> bool:
     return person.ineligible_reason() is None and bool(u.directory.unresolved(role.requesters))
 
 
-def _waiting(u: Snapshot, person: str) -> Iterable[Request]:
+def _waiting(u: Snapshot, person: str) -> Iterable[tuple[Request, Right]]:
+    """The pending requests that this person may approve in the tier that is asked, and why."""
     for request in requests.pending(u.db):
         role = u.role_of(request)
-        if role and person in deciders(role, request.requester, u.directory):
-            yield request
+        if role is None:
+            continue
+        authority = u.authority(request)
+        votes = requests.votes(u.db, request.id) if role.tiers else []
+        tier = count(role, request, votes, authority).tier
+        right = right_of(role, request.requester, person, authority, tier)
+        if right is not None:
+            yield request, right

@@ -2,6 +2,7 @@
 a full member."""
 
 from bot.core.model import EndReason
+from bot.operations._absence import end_delegations_of
 from bot.operations._end_grant import request_end, withdraw
 from bot.operations._preapprovals import end_of
 from bot.operations._unit_of_work import SYSTEM, Context, UnitOfWork, unit
@@ -26,6 +27,7 @@ def revoke_all_of(u: UnitOfWork, person: str) -> int:
         return 0
     for request in requests.pending_of(u.db, person):
         withdraw(u, request, SYSTEM, unfit)
+    end_delegations_of(u, person, unfit)
     found = grants.lock_held(u.db, [grant.id for grant in grants.held_by(u.db, person)])
     request_end(u, found, EndReason.OFFBOARDED, SYSTEM, unfit)
     end_of(u, person, unfit)

@@ -4,6 +4,7 @@ once."""
 from collections.abc import Iterable, Sequence
 
 from bot.core import effects
+from bot.core.authority import shortage
 from bot.core.model import CLOCKS_APART, Person, is_recent
 from bot.core.roles import Policy, references
 from bot.core.values import classify
@@ -67,7 +68,7 @@ def warn_undecidable(u: UnitOfWork) -> None:
     """Notifies the security channel of every role that too few people could approve, once all of
     its approvers are resolved. A process with an outdated roles.toml reports none."""
     for role in () if u.outdated else u.policy.roles.values():
-        too_few = len(u.directory.resolve(role.approvers)) < role.approvals
+        too_few = shortage(role, "", u.authority()) is not None
         if too_few and not u.directory.unresolved(role.approvers):
             u.notify_leads("nobody_can_decide", role=role.name)
 

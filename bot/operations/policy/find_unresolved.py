@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from bot.core.authority import decider_references
 from bot.core.errors import Outdated
 from bot.core.roles import Policy, Role, references, rule_references
 from bot.core.values import classify
@@ -13,7 +14,8 @@ def needed_for(policy: Policy, role: Role) -> tuple[str, ...]:
     """Returns every reference that decides who may request, approve or be notified for this role,
     and those of its rules and of the duties that they name."""
     duties = [policy.on_call[rule.on_call].group for rule in role.auto_approve if rule.on_call]
-    refs = (*role.requesters, *role.approvers, *role.notify, *rule_references(role), *duties)
+    deciding = (*decider_references(role), *role.notify, *rule_references(role), *duties)
+    refs = (*role.requesters, *deciding)
     return tuple(dict.fromkeys(ref for ref in refs if ref))
 
 
@@ -61,7 +63,7 @@ def needed_for_decision(world: Context, request_id: str) -> tuple[tuple[str, ...
         role = u.role_of(request) if request else None
     if role is None:
         return (), False
-    deciding = (*needed_to_start(role), *role.approvers)
+    deciding = (*needed_to_start(role), *decider_references(role))
     groups = any(classify(ref) in ("group", "handle") for ref in deciding)
     return needed_for(world.policy(), role), groups
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bot.core import effects
 from bot.core.approval import Refused, may_decide
+from bot.core.authority import decider_references
 from bot.core.eligibility import check_reason
 from bot.core.model import Person, Request, RequestState
 from bot.operations._unit_of_work import Context, UnitOfWork, unit
@@ -61,9 +62,10 @@ def _refusal(u: UnitOfWork, press: Press, request: Request) -> Refused | None:
     """Refuses nobody before the voter and the approvers were looked up once, nor while roles.toml
     is outdated: then `count_vote`, or another process, decides."""
     person, role = press.voter, u.role_of(request)
-    if u.outdated or person.checked_at == 0 or (role and u.directory.unresolved(role.approvers)):
+    unknown = role and u.directory.unresolved(decider_references(role))
+    if u.outdated or person.checked_at == 0 or unknown:
         return None
-    refused = may_decide(role, request, person, u.directory)
+    refused = may_decide(role, request, person, u.authority(request))
     return refused or (None if press.approve else check_reason(press.reason))
 
 

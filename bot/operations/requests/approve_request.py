@@ -8,17 +8,20 @@ from bot.core.approval import (
     Approved,
     NeedsApproval,
     Refused,
+    may_approve,
     may_decide,
     may_renew_pending,
     narrowed,
     something_left,
     tally,
     terms,
+    tier_asked,
     too_long_now,
     unchanged,
     with_vote,
 )
 from bot.core.audit import Event
+from bot.core.authority import Authority, recorded_right
 from bot.core.eligibility import may_request
 from bot.core.emergency import may_press
 from bot.core.lifecycle import Move
@@ -28,6 +31,7 @@ from bot.operations._begin_grant import begin_grant
 from bot.operations._criteria import denied, keep_decided
 from bot.operations._emergency import open_emergency
 from bot.operations._extend_grant import extend_grant
+from bot.operations._pings import ask_next_tier
 from bot.operations._unit_of_work import OUTDATED, Context, UnitOfWork, unit
 from bot.operations.requests.accept_vote import AlreadyDecided
 from storage import grants, requests
@@ -63,31 +67,54 @@ def approve_request(
         if request.state is not RequestState.PENDING:
             u.refuse(Refused(f"already {request.state}"), voter.id, "approve", request)
             return AlreadyDecided(request)
-        duration = request.duration if duration is None else duration
-        vote = Vote(
-            request.id, voter.id, u.now, duration, request.actions if actions is None else actions
-        )
-        votes = with_vote(requests.votes(u.db, request.id), vote)
         role = u.role_of(request)
-        refused = _refusal(u, role, request, voter, vote, votes)
+        ballot = _ballot(u, role, request, voter, duration, actions)
+        refused = _refusal(u, role, request, voter, ballot)
         if refused is not None or role is None:
             return u.refuse(refused or OUTDATED, voter.id, "approve", request)
-        return _count(u, role, request, vote, votes)
+        return _count(u, role, request, ballot)
 
 
-def _refusal(
+@dataclass(frozen=True, slots=True)
+class _Ballot:
+    """One more vote, those before it, all of them together, and what gives the right to vote."""
+
+    vote: Vote
+    before: list[Vote]
+    votes: list[Vote]
+    authority: Authority
+
+
+def _ballot(
     u: UnitOfWork,
     role: Role | None,
     request: Request,
     voter: Person,
-    vote: Vote,
-    votes: list[Vote],
+    duration: int | None,
+    actions: tuple[str, ...] | None,
+) -> _Ballot:
+    authority, before = u.authority(request), requests.votes(u.db, request.id)
+    vote = Vote(
+        request.id,
+        voter.id,
+        u.now,
+        request.duration if duration is None else duration,
+        request.actions if actions is None else actions,
+        tier_asked(role, request, voter.id, before, authority) if role else "",
+    )
+    return _Ballot(vote, before, with_vote(before, vote), authority)
+
+
+def _refusal(
+    u: UnitOfWork, role: Role | None, request: Request, voter: Person, ballot: _Ballot
 ) -> Refused | None:
-    refused = OUTDATED if u.outdated else may_decide(role, request, voter, u.directory)
+    vote, authority = ballot.vote, ballot.authority
+    refused = OUTDATED if u.outdated else may_decide(role, request, voter, authority)
     if refused is not None or role is None:
         return refused
     return (
         unchanged(role, request)
+        or may_approve(role, request, voter, ballot.before, authority)
         or narrowed(request, vote.duration, vote.actions)
         or too_long_now(role, vote.duration)
         or _may_still_request(u, role, request)
@@ -95,7 +122,7 @@ def _refusal(
         or u.paused(role.name, request.requester)
         or denied(u, role, u.person(request.requester), u.now, request.start_at or u.now)
         or may_renew_pending(role, request, _renewed(u, request), vote.actions, u.now)
-        or something_left(role, request, votes, u.directory)
+        or something_left(role, request, ballot.votes, authority)
     )
 
 
@@ -118,9 +145,8 @@ def _renewed(u: UnitOfWork, request: Request) -> Grant | None:
     return grants.locked(u.db, request.renews) if request.renews else None
 
 
-def _count(
-    u: UnitOfWork, role: Role, request: Request, vote: Vote, votes: list[Vote]
-) -> Granted | NeedsApproval:
+def _count(u: UnitOfWork, role: Role, request: Request, ballot: _Ballot) -> Granted | NeedsApproval:
+    vote, votes = ballot.vote, ballot.votes
     if requests.add_vote(u.db, vote):
         u.record(
             Event.VOTE_GIVEN,
@@ -128,10 +154,14 @@ def _count(
             request,
             duration=vote.duration,
             actions=list(vote.actions),
+            **({"tier": vote.tier} if vote.tier else {}),
+            **recorded_right(role, request, vote.voter, ballot.authority, vote.tier),
         )
-    counted = tally(role, request, votes, u.directory)
+    counted = tally(role, request, votes, ballot.authority)
     if isinstance(counted, NeedsApproval):
         u.do(effects.update_approval(request.id, role.channel))
+        if counted.tier != vote.tier:
+            ask_next_tier(u, role, request)
         return counted
     return _approve(u, role, request, votes, counted, vote.voter)
 

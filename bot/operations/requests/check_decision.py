@@ -1,6 +1,7 @@
 """Checks that an approver may decide before a form opens to deny or edit a request."""
 
-from bot.core.approval import Refused, may_decide, narrowed
+from bot.core.approval import Refused, may_approve, may_decide, narrowed
+from bot.core.authority import decider_references
 from bot.core.model import RequestState
 from bot.operations._unit_of_work import Context, unit
 from bot.operations.requests.accept_vote import AlreadyDecided
@@ -20,9 +21,13 @@ def check_decision(
             u.refuse(Refused(f"already {request.state}"), person, action, request)
             return AlreadyDecided(request)
         role = u.role_of(request)
-        if u.outdated or (role and u.directory.unresolved(role.approvers)):
+        if u.outdated or (role and u.directory.unresolved(decider_references(role))):
             return None
-        refused = may_decide(role, request, u.person(person), u.directory)
+        authority, who = u.authority(request), u.person(person)
+        refused = may_decide(role, request, who, authority)
+        if refused is None and role is not None and action == "approve":
+            votes = requests.votes(u.db, request.id)
+            refused = may_approve(role, request, who, votes, authority)
         return u.refuse(refused, person, action, request) if refused else None
 
 

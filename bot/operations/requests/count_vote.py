@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bot.core import effects
-from bot.core.approval import OPERATOR, NeedsApproval, Refused
+from bot.core.approval import NeedsApproval, Refused
+from bot.core.authority import OPERATOR
 from bot.core.effects import Effect
 from bot.core.model import Person
-from bot.operations._unit_of_work import Context, unit
+from bot.operations._unit_of_work import Context, reading, unit
 from bot.operations.people.record_people import record_people
 from bot.operations.requests.accept_vote import AlreadyDecided
 from bot.operations.requests.approve_request import Granted, approve_request
@@ -18,26 +19,24 @@ from storage import requests
 Outcome = Granted | Denied | NeedsApproval | AlreadyDecided | Refused
 
 
-def earlier_voters(world: Context, press: Mapping[str, Any]) -> list[str]:
-    """The people in Slack whose earlier approvals count together with this one. Raises
-    StorageUnavailable."""
-    if not press["approve"]:
-        return []
-    with world.db.reading():
-        votes = requests.votes(world.db, str(press["request"]))
-    return [
-        each.voter
-        for each in votes
-        if each.voter != press["voter"] and not each.voter.startswith(OPERATOR)
-    ]
+def others_to_confirm(world: Context, press: Mapping[str, Any]) -> list[str]:
+    """The people in Slack whose earlier approvals count together with this press, and the absent
+    approvers in whose place they or the voter decide. Raises StorageUnavailable."""
+    with reading(world) as u:
+        votes = requests.votes(u.db, str(press["request"])) if press["approve"] else []
+        authority = u.authority()
+    voters = [str(press["voter"]), *(each.voter for each in votes)]
+    absent = [giver for voter in voters for giver in authority.givers_of(voter)]
+    found = dict.fromkeys([*voters, *absent])
+    return [each for each in found if each != press["voter"] and not each.startswith(OPERATOR)]
 
 
 def count_vote(
-    world: Context, press: Mapping[str, Any], voter: Person, earlier: Sequence[Person] = ()
+    world: Context, press: Mapping[str, Any], voter: Person, others: Sequence[Person] = ()
 ) -> Outcome:
-    """`press` is the data of a `decide` effect; `voter` and the `earlier` voters are as Slack
+    """`press` is the data of a `decide` effect; `voter` and the `others_to_confirm` are as Slack
     describes them now."""
-    record_people(world, [voter, *earlier])
+    record_people(world, [voter, *others])
     outcome = _decide(world, press, voter)
     if left := [*_told(outcome, voter.id, str(press["channel"]))]:
         with unit(world) as u:
@@ -85,5 +84,6 @@ def _answer(outcome: Outcome) -> tuple[str, dict[str, object]] | None:
     if isinstance(outcome, AlreadyDecided):
         return "already_decided", {"request": outcome.request.id}
     if isinstance(outcome, NeedsApproval):
-        return "vote_counted", {"have": len(outcome.have), "need": outcome.need}
+        facts = {"have": len(outcome.have), "need": outcome.need, "tier": outcome.tier}
+        return "vote_counted", facts
     return None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from bot.core import effects
 from bot.core.approval import Refused, may_decide
 from bot.core.audit import Event
+from bot.core.authority import recorded_right
 from bot.core.eligibility import check_reason
 from bot.core.lifecycle import Move
 from bot.core.model import Person, Request, RequestState
@@ -30,16 +31,17 @@ def deny_request(
         if request.state is not RequestState.PENDING:
             u.refuse(Refused(f"already {request.state}"), voter.id, "deny", request)
             return AlreadyDecided(request)
-        role = u.role_of(request)
+        role, authority = u.role_of(request), u.authority(request)
         refused = (
             OUTDATED
             if u.outdated
-            else may_decide(role, request, voter, u.directory) or check_reason(reason)
+            else may_decide(role, request, voter, authority) or check_reason(reason)
         )
         if refused is not None:
             return u.refuse(refused, voter.id, "deny", request, reason=reason)
         requests.move(u.db, request.id, Move.DENY, u.now, voter.id, reason)
-        u.record(Event.DENIAL_GIVEN, voter.id, request, reason=reason)
+        right = recorded_right(role, request, voter.id, authority) if role else {}
+        u.record(Event.DENIAL_GIVEN, voter.id, request, reason=reason, **right)
         u.do(
             effects.update_approval(
                 request.id, role.channel if role else u.policy.workspace.approvals_channel

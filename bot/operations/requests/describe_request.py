@@ -1,19 +1,31 @@
 """Reads everything that the approval message shows of a request."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from bot.core.approval import NeedsApproval, deciders, tally
+from bot.core.authority import (
+    Authority,
+    Count,
+    count,
+    deciders,
+    people_of,
+    pinged,
+    seats,
+    tiers_of,
+)
 from bot.core.criteria import Criterion, Verdict, changes
 from bot.core.emergency import EmergencyReview
-from bot.core.model import Grant, GrantState, Lease, Person, Request, RequestState
+from bot.core.model import Delegation, Grant, GrantState, Lease, Person, Request, RequestState
+from bot.core.pings import quiet_until
 from bot.core.preapproval import PreApproval
 from bot.core.roles import Role
+from bot.core.rules import Tier
 from bot.core.usage import GrantUsage
 from bot.operations._criteria import criteria_at, judge_request
 from bot.operations._preapprovals import holding
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations._usage import used_of
-from storage import emergencies, grants, preapprovals, requests
+from storage import emergencies, grants, people, preapprovals, requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +34,10 @@ class RequestCard:
     longer has it; `copies` are the `(channel, ts)` of its messages, `used` the use of an ended
     grant. `is_posted` means that a copy is in a channel that is neither archived nor deleted.
     `criteria` are those of now while it is pending, and those of the decision after it. The other
-    fields from `have` to `groups` are only set while the request is pending; `notify` are ids of
-    people and groups to mention, also while the review of an emergency is open; `groups` the
-    handles among the role's approvers."""
+    fields from `have` to `quiet_until` are only set while the request is pending; `notify` are ids
+    of people and groups to mention, also while the review of an emergency is open; `groups` the
+    handles among the approvers who are asked, `stand_ins` who decides for which of them, with the
+    names of both in `names`."""
 
     request: Request
     role: Role | None
@@ -49,6 +62,12 @@ class RequestCard:
     """What the criteria said otherwise when it was asked, each as a sentence."""
     in_advance: tuple[PreApproval, ...] = ()
     """The pre-approvals that hold while it is pending, or that decided it."""
+    counted: Count | None = None
+    authority: Authority | None = None
+    stand_ins: tuple[Delegation, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    quiet_until: int | None = None
+    """When the quiet hours end, in which nobody is mentioned."""
     certified: tuple[str, ...] = ()
     """The systems of the grant whose hosts fetch a list of what is revoked."""
     emergency: EmergencyReview | None = None
@@ -84,7 +103,7 @@ def _card(u: Snapshot, request: Request) -> RequestCard:
         certified=tuple(
             each.system for each in leases if u.policy.abilities(each.connector).certifies
         ),
-        deciders=deciders(role, request.requester, u.directory) if role else frozenset(),
+        deciders=deciders(role, request.requester, u.authority(request)) if role else frozenset(),
         copies=tuple(requests.messages(u.db, request.id)),
         used=used_of(u, [grant])[grant.id] if grant and grant.state is GrantState.ENDED else None,
         is_posted=requests.is_posted(u.db, request.id),
@@ -120,17 +139,10 @@ def _as_emergency(u: Snapshot, card: RequestCard) -> RequestCard:
 
 def _to_decide(u: Snapshot, card: RequestCard) -> RequestCard:
     request, role = card.request, card.role
-    counted = (
-        tally(role, request, requests.votes(u.db, request.id), u.directory)
-        if role
-        else NeedsApproval((), 1)
-    )
     judged = judge_request(u, role, request, card.requester).criteria if role else _NO_ROLE
     history = requests.history(u.db, request.requester, request.role)
-    return replace(
+    card = replace(
         card,
-        have=counted.have if isinstance(counted, NeedsApproval) else counted.by,
-        need=role.approvals if role else 1,
         criteria=judged,
         in_advance=holding(u, role, request.requester) if role else (),
         changed=changes(criteria_at(u, request.id).asked, judged),
@@ -143,10 +155,42 @@ def _to_decide(u: Snapshot, card: RequestCard) -> RequestCard:
         denied=history.get("denied", 0),
         approved=history.get("approved", 0),
         usual_duration=requests.usual_duration(u.db, request.role),
-        notify=u.world.directory(however_old=True).named(role.notify) if role else (),
-        groups=_groups(u, role) if role else (),
+    )
+    return _with_deciders(u, card, role) if role else card
+
+
+def _with_deciders(u: Snapshot, card: RequestCard, role: Role) -> RequestCard:
+    """Who is asked now, and who is mentioned."""
+    request, authority = card.request, u.authority(card.request)
+    counted = count(role, request, requests.votes(u.db, request.id), authority)
+    tier = counted.tier or tiers_of(role)[-1]
+    backups = role.escalation.approvers if role.escalation and authority.escalated else ()
+    asked = seats(role, tier, request.requester, authority)
+    stand_ins = tuple(each for each in _delegations(authority) if each.giver in asked)
+    absent = {person for each in stand_ins for person in (each.giver, each.delegate)}
+    known = people.several(u.db, absent)
+    quiet = None if request.urgency else quiet_until(u.policy.workspace, role, u.now)
+    named = pinged(role, tier)
+    refs = (*named, *backups, *(each.delegate for each in stand_ins if named))
+    return replace(
+        card,
+        counted=counted,
+        authority=authority,
+        have=counted.have if counted.tier else counted.earlier,
+        need=tier.approvals,
+        deciders=people_of(role, tier, request.requester, authority),
+        stand_ins=stand_ins,
+        names={person: one.name for person, one in known.items()},
+        quiet_until=quiet,
+        notify=() if quiet else u.world.directory(however_old=True).named(refs),
+        groups=_groups(u, tier),
     )
 
 
-def _groups(u: Snapshot, role: Role) -> tuple[str, ...]:
-    return tuple(ref for ref in u.directory.called(role.approvers) if ref.startswith("@"))
+def _delegations(authority: Authority) -> tuple[Delegation, ...]:
+    known = authority.directory.delegations
+    return tuple(each for each in known if each.ends_at > authority.now)
+
+
+def _groups(u: Snapshot, tier: Tier) -> tuple[str, ...]:
+    return tuple(ref for ref in u.directory.called(tier.approvers) if ref.startswith("@"))

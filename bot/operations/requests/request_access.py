@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.core import effects
-from bot.core.approval import Refused, deciders, nobody_can_decide
+from bot.core.approval import Refused, nobody_can_decide
 from bot.core.audit import Event
+from bot.core.authority import deciders
 from bot.core.criteria import Judgement
 from bot.core.durations import format_duration
 from bot.core.eligibility import Ask, check_words, find_role, may_ask_at_all, may_request
@@ -21,6 +22,7 @@ from bot.operations._begin_grant import begin_grant
 from bot.operations._criteria import denied, judge_request, keep_asked, keep_decided
 from bot.operations._end_grant import withdraw
 from bot.operations._open_emergency import has_open_emergency
+from bot.operations._pings import plan_pings
 from bot.operations._preapprovals import deciding
 from bot.operations._unit_of_work import OUTDATED, SYSTEM, Context, UnitOfWork, new_id, unit
 from bot.operations.policy.find_unresolved import needed_for
@@ -180,7 +182,7 @@ def _refusal(u: UnitOfWork, role: Role, ask: Ask) -> Refused | None:
 def undecidable(u: UnitOfWork, role: Role, person: str) -> Refused | None:
     """Refuses a request that too few people could approve. The leads are notified once an hour for
     each role."""
-    refused = nobody_can_decide(role, person, u.directory)
+    refused = nobody_can_decide(role, person, u.authority())
     if refused is not None and key_values.claim_key(
         u.db, f"undecidable:{role.name}:{u.now // 3600}", u.now
     ):
@@ -208,13 +210,21 @@ def _submit(
         start_at=ask.start_at,
         criteria=keep_asked(u, request, judged),
     )
-    u.do(effects.post_approval(request, role.channel))
     if judged.rule is not None:
+        u.do(effects.post_approval(request, role.channel))
         return _grant_by_rule(u, role, request, judged.rule)
     if given:
+        u.do(effects.post_approval(request, role.channel))
         return _grant_in_advance(u, role, request, given)
-    u.expect(request.lapses_at)
+    ask_deciders(u, role, request)
     return submitted(u, role, request)
+
+
+def ask_deciders(u: UnitOfWork, role: Role, request: Request) -> None:
+    """Queues the message that asks the approvers, and plans what follows if nobody decides."""
+    u.do(effects.post_approval(request, role.channel))
+    u.expect(request.lapses_at)
+    plan_pings(u, role, request)
 
 
 def _grant_by_rule(
@@ -270,7 +280,7 @@ def _approve(
 
 def submitted(u: UnitOfWork, role: Role, request: Request) -> Submitted:
     """The outcome of a request that was just stored."""
-    return Submitted(request, role, len(deciders(role, request.requester, u.directory)))
+    return Submitted(request, role, len(deciders(role, request.requester, u.authority())))
 
 
 def already_pending(u: UnitOfWork, person: str, role: str) -> AlreadyPending:

@@ -4,6 +4,7 @@ buttons.
 
 from collections.abc import Callable, Mapping, Sequence
 
+from bot.core.authority import tiers_of
 from bot.core.durations import format_duration
 from bot.core.model import EndReason, Grant, GrantState, Request
 from bot.core.roles import Role
@@ -22,6 +23,7 @@ from bot.slack.blocks import (
     escape,
     left,
     listing,
+    named,
     paragraph,
     quote,
     rich,
@@ -81,6 +83,23 @@ def gives_in_full(systems: Sequence[str], actions: Sequence[str]) -> list[Part]:
         ": ",
         *(listing(actions, UNBOUNDED) or ["no actions"]),
     ]
+
+
+def approval_steps(role: Role) -> list[Part]:
+    """Who has to approve, as the rest of "Needs …": the tiers in the order in which they are
+    asked."""
+    parts: list[Part] = []
+    for tier in tiers_of(role):
+        approvals = "1 approval" if tier.approvals == 1 else f"{tier.approvals} approvals"
+        by: list[Part] = [bold(f"“{tier.name}”", 60), " ("] if tier.name else []
+        names = references(tier.approvers)
+        parts += [", then " if parts else "", approvals, " from ", *by, *names, ")" if by else ""]
+    return [part for part in parts if part]
+
+
+def references(refs: Sequence[str]) -> list[Part]:
+    """People and groups of roles.toml, one after the other."""
+    return [part for ref in refs for part in (", ", named(ref))][1:]
 
 
 def ended_because(grant: Grant, to_holder: bool = False) -> list[Part]:

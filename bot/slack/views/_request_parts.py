@@ -89,8 +89,8 @@ def changed(card: RequestCard) -> list[list[Part]]:
 
 
 def votes(card: RequestCard) -> list[Part]:
-    """How many approvals there are, where it needs more than one."""
-    if card.need <= 1 and not card.have:
+    """How many approvals there are, where it needs more than one; `deciders` says more of tiers."""
+    if (card.role and card.role.tiers) or (card.need <= 1 and not card.have):
         return []
     names: list[Part] = [part for voter in card.have for part in (", ", who(voter))][1:]
     counted = f"{len(card.have)} of {card.need} approvals"

@@ -5,6 +5,9 @@ from collections.abc import Callable, Mapping
 
 from bot.core.durations import format_duration
 from bot.core.model import HELD, Grant, GrantState, Request, RequestState
+from bot.core.roles import Role
+from bot.operations.absence.describe_absence import Absences
+from bot.operations.absence.go_away import Away
 from bot.operations.grants.describe_grant import GrantView
 from bot.operations.requests.describe_request import RequestCard
 from bot.operations.requests.request_access import GrantedAtOnce, Submitted
@@ -19,13 +22,22 @@ from bot.slack.blocks import (
     context,
     date,
     escape,
+    listing,
     message,
     paragraph,
     spoken,
     who,
 )
 from bot.slack.ids import Action
-from bot.slack.views._parts import cancel, grant_buttons, role_parts, state_now, title_text
+from bot.slack.views._parts import (
+    approval_steps,
+    cancel,
+    grant_buttons,
+    role_parts,
+    state_now,
+    title_text,
+)
+from bot.slack.views.deciders import absence_lines
 from bot.slack.views.understood import duration_parts
 
 Facts = Mapping[str, object]
@@ -86,16 +98,14 @@ def renewed(grant: Grant, now: int, note: str = "") -> Message:
 def sent_lines(sent: Submitted, note: str = "") -> list[list[Part]]:
     """The next steps of a request that was just sent."""
     request = sent.request
-    approvals = sent.role.approvals if sent.role else 1
-    need = "1 approval" if approvals == 1 else f"{approvals} approvals"
     people = "1 person" if sent.able == 1 else f"{sent.able} people"
     return [
         ["Sent: ", *role_parts(sent.role, request.role), *duration_parts(request)],
         spoken(sent.why) if sent.why else [],
         spoken(note) if note else [],
         [
-            f"It needs {need}; {people} can give one. You get a direct message as soon as it is"
-            " decided."
+            *_needs(sent.role, people),
+            " You get a direct message as soon as it is decided.",
         ],
         ["Unanswered, it lapses ", date(request.lapses_at), "."],
     ]
@@ -153,6 +163,53 @@ def _decided_by(granted: GrantedAtOnce) -> list[Part]:
         return ["The ", who(granted.by), " decided."]
     givers: list[Part] = [part for each in granted.givers for part in (", ", who(each))][1:]
     return [*givers, " approved it in advance."]
+
+
+def _needs(role: Role | None, people: str) -> list[Part]:
+    if role is not None and role.tiers:
+        return ["It needs ", *approval_steps(role), "."]
+    approvals = role.approvals if role else 1
+    need = "1 approval" if approvals == 1 else f"{approvals} approvals"
+    return [f"It needs {need}; {people} can give one."]
+
+
+def away(given: Away) -> Message:
+    """An approver is away, and a delegate decides in their place."""
+    name = clean(given.name, 75)
+    also: list[Part] = (
+        [
+            "Meanwhile nobody decides in the place of ",
+            *listing(given.also, 300, "bold"),
+            ", because what was handed over can't be handed over again.",
+        ]
+        if given.also
+        else []
+    )
+    return message(
+        f"{escape(name)} decides in your place while you are away.",
+        paragraph(
+            [
+                "You are away until ",
+                date(given.delegation.ends_at),
+                ". Until then ",
+                bold(name, 75),
+                " can decide what you could, but never on their own request.",
+            ],
+            also,
+            [code("/access back"), " ends it earlier. You can decide yourself at any time."],
+        ),
+    )
+
+
+def absences(known: Absences) -> Message:
+    """Who decides in whose place."""
+    lines = absence_lines(known.away, known.stands_in, known.names)
+    none: list[Part] = [
+        "You are not away, and you decide for nobody else. ",
+        code("/access away until DATE @delegate"),
+        " hands your decisions to somebody.",
+    ]
+    return message("Who decides in whose place.", paragraph(*(lines or [none])))
 
 
 def waits_for_slack(role: str) -> str:
@@ -273,8 +330,11 @@ def _lasts(block: Block) -> bool:
     return all(str(each.get("action_id", "")) == Action.MORE for each in block["elements"])
 
 
-def vote_counted(have: int, need: int) -> Message:
-    """The approval was counted, and more are needed."""
+def vote_counted(have: int, need: int, tier: str = "") -> Message:
+    """The approval was counted, and more are needed; `tier` is asked next, or now."""
+    if tier and not have:
+        words = f"Your approval was counted. “{clean(tier, 60)}” is asked next."
+        return message(escape(words), paragraph([words]))
     words = (
         f"Your approval was counted: with it there were {have} of {need}. The request itself shows"
         " what happened since."
@@ -351,7 +411,8 @@ def _already_decided(facts: Facts, card: RequestCard | None, now: int) -> Messag
 
 
 def _vote_counted(facts: Facts, card: RequestCard | None, now: int) -> Message:
-    return vote_counted(int(str(facts["have"])), int(str(facts["need"])))
+    have, need = int(str(facts["have"])), int(str(facts["need"]))
+    return vote_counted(have, need, str(facts.get("tier", "")))
 
 
 def _text(facts: Facts, card: RequestCard | None, now: int) -> Message:
@@ -386,6 +447,38 @@ def _emergency(facts: Facts, card: RequestCard | None, now: int) -> Message:
     return emergency(card) if card else refused("This emergency is no longer on record.")
 
 
+def _stands_in(facts: Facts, card: RequestCard | None, now: int) -> Message:
+    """To the delegate."""
+    giver = clean(str(facts["giver"]), 75)
+    return message(
+        f"You decide in the place of {escape(giver)} for now.",
+        paragraph(
+            [
+                bold(giver, 75),
+                " is away until ",
+                date(int(str(facts["ends_at"]))),
+                " and named you as delegate.",
+            ],
+            ["Until then you can approve and deny what they could, except your own requests."],
+            ["App Home shows what waits for you."],
+        ),
+    )
+
+
+def _stands_in_no_more(facts: Facts, card: RequestCard | None, now: int) -> Message:
+    giver = clean(str(facts["giver"]), 75)
+    return message(
+        f"You no longer decide in the place of {escape(giver)}.",
+        paragraph(["You no longer decide in the place of ", bold(giver, 75), "."]),
+    )
+
+
+def _back(facts: Facts, card: RequestCard | None, now: int) -> Message:
+    delegate = clean(str(facts["delegate"]), 75)
+    words = " no longer decides in your place, because your absence is over."
+    return message(escape(delegate) + words, paragraph([bold(delegate, 75), words]))
+
+
 _NOTES: Mapping[str, Callable[[Facts, RequestCard | None, int], Message]] = {
     "refused": _refused,
     "already_decided": _already_decided,
@@ -393,4 +486,7 @@ _NOTES: Mapping[str, Callable[[Facts, RequestCard | None, int], Message]] = {
     "text": _text,
     "asked": _asked,
     "emergency": _emergency,
+    "stands_in": _stands_in,
+    "stands_in_no_more": _stands_in_no_more,
+    "back": _back,
 }

@@ -50,6 +50,7 @@ from bot.slack.views._request_parts import (
     votes,
     was_decided_by_people,
 )
+from bot.slack.views.deciders import asked_lines
 
 ONLY_ROOM = 1500
 REASON_ROOM, REASON_LINES = 300, 4
@@ -66,12 +67,6 @@ def render(card: RequestCard, now: int, mentions: Sequence[str] = ()) -> Message
     )
 
 
-def asked_directly() -> Block:
-    """Why an approver has this as a direct message."""
-    words = "The channel for these requests takes no messages now, so I ask you directly."
-    return paragraph([bold("You can decide here. "), words])
-
-
 # --- while it waits
 
 
@@ -84,10 +79,15 @@ def _pending(card: RequestCard, pinged: Sequence[str]) -> Message:
         f"{who_text(request.requester)} asks for {wants}. Approve or deny it.",
         paragraph(headline(card)),
         rich(_reason(request)),
-        paragraph(_facts(card), *_criteria(card), *changed(card), *in_advance(card)),
+        paragraph(_facts(card), *_criteria(card), *_more(card)),
         *mentions(pinged, "please decide."),
         actions(*decision_buttons(request, about), details(request, about)),
     )
+
+
+def _more(card: RequestCard) -> list[list[Part]]:
+    """What else a decision has to know: changes, pre-approvals, and who is asked."""
+    return [*changed(card), *in_advance(card), *asked_lines(card)]
 
 
 def _reason(request: Request) -> dict[str, object]:

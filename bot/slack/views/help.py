@@ -22,6 +22,11 @@ VERBS: tuple[tuple[str, str], ...] = (
         "for approvers: their requests need nobody until then; list shows what there is",
     ),
     ("/access disallow @user ROLE", "takes that back"),
+    (
+        "/access away until DATE @delegate",
+        "approvers: somebody else decides in your place until then",
+    ),
+    ("/access back", "approvers: you decide again, and your delegate does not"),
     ("/access help", "this"),
 )
 

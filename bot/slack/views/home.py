@@ -43,6 +43,7 @@ from bot.slack.views._parts import (
     state_parts,
     used_so_far,
 )
+from bot.slack.views.deciders import absence_lines, right_line
 from bot.slack.views.emergency_message import buttons
 from bot.slack.views.end_alert import acknowledgement
 from bot.slack.views.lists import held_rows, pending_rows
@@ -123,6 +124,7 @@ def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View
         *banner,
         header("My access"),
         *_start(view),
+        *_absences(view),
         *(held or [_nothing(view)]),
         *_titled("Waiting for a decision", pending_rows(view), PENDING, page, pending, room(8)),
         *_titled("Waiting for you", _waiting_rows(view), DECIDE, page, mine, room(18)),
@@ -179,6 +181,14 @@ def _start(view: PersonView) -> list[Block]:
             paragraph(["There is no role that you may ask for. Ask a lead which one you need."])
         ]
     return [actions(button("Request access", Action.REQUEST, NO_ROLE, style="primary"))]
+
+
+def _absences(view: PersonView) -> list[Block]:
+    lines = absence_lines(view.away, view.stands_in, view.names)
+    if not lines:
+        return []
+    back = [actions(button("I'm back", Action.BACK, view.person.id))] if view.away else []
+    return [paragraph(*lines), *back]
 
 
 def _nothing(view: PersonView) -> Block:
@@ -238,8 +248,10 @@ def _waiting_rows(view: PersonView) -> Iterable[list[Block]]:
     for request in view.waiting_for_me:
         title = view.title_of(request)
         asks: list[Part] = [who(request.requester), " asks for ", bold(title, 75), " for "]
+        why = right_line(view.rights.get(request.id), view.person.id, view.names)
+        length = bold(format_duration(request.duration))
         yield [
-            paragraph([*asks, bold(format_duration(request.duration)), "."], _ticket(request)),
+            paragraph([*asks, length, "."], why, _ticket(request)),
             rich(quote(request.reason, 500)),
             actions(*decision_buttons(request, f"{request.role} ({request.id})")),
         ]

@@ -22,14 +22,13 @@ from bot.slack.blocks import (
     escape,
     header,
     message,
-    named,
     paragraph,
     rich,
     section,
     typed,
 )
 from bot.slack.views._fit import FIRST, MESSAGE_BLOCKS, Place, Row, one_page
-from bot.slack.views._parts import cancel, grant_buttons, state_now
+from bot.slack.views._parts import cancel, grant_buttons, references, state_now
 
 EACH_ROLES = 10
 """The most roles in one block of a page."""
@@ -103,7 +102,7 @@ def roles(found: Sequence[Role], words: str = "", place: Place = FIRST) -> Messa
 def role(shown: Role, place: Place = FIRST) -> Message:
     """One role in full, however much it gives."""
     parts: list[tuple[str, list[list[Part]]]] = [
-        ("Who approves", [[named(ref)] for ref in shown.approvers]),
+        ("Who approves", [*_deciders(shown)]),
         ("On", [[bold(system)] for system in shown.systems]),
         ("What it gives", [[code(action, 1000)] for action in shown.actions]),
     ]
@@ -118,6 +117,17 @@ def role(shown: Role, place: Place = FIRST) -> Message:
             rows.append((f"{title} {begin}", [group]))
     page = one_page(rows, place, "role", "this role", {"role": shown.name})
     return message(escape(clean(shown.title, 75)), *page)
+
+
+def _deciders(role: Role) -> Iterable[list[Part]]:
+    for tier in role.tiers:
+        yield [bold(f"“{tier.name}”", 60), f", {tier.approvals} of: ", *references(tier.approvers)]
+    if not role.tiers:
+        yield from (references([ref]) for ref in role.approvers)
+    if role.escalation:
+        after = format_duration(role.escalation.after)
+        backups = references(role.escalation.approvers)
+        yield [f"Backups, if nobody decides for {after}: ", *backups]
 
 
 def _role(role: Role) -> list[Part]:

@@ -31,10 +31,11 @@ from bot.slack.views._request_parts import (
     unasked,
     votes,
 )
+from bot.slack.views.deciders import asked_lines, why_you
 
 
-def render(card: RequestCard) -> View:
-    """The whole card as it is now. It has no buttons, because it is not updated."""
+def render(card: RequestCard, reader: str = "") -> View:
+    """The whole card as it is now, for one reader. It has no buttons, because it is not updated."""
     request = card.request
     blocks: list[Block] = [
         paragraph(headline(card), [] if _waits(card) else outcome(card)),
@@ -48,7 +49,7 @@ def render(card: RequestCard) -> View:
         blocks.append(rich(bullets(lines)))
     if _waits(card):
         blocks.append(rich(section(bold("The person")), bullets(_person(card))))
-        blocks.append(rich(section(bold("The decision")), bullets(_decision(card))))
+        blocks.append(rich(section(bold("The decision")), bullets(_decision(card, reader))))
     return modal(Modal.NOTICE, "Details", blocks, close="Close")
 
 
@@ -108,13 +109,14 @@ def _usual(card: RequestCard) -> list[Part]:
     return [f"Usual duration: {format_duration(card.usual_duration)}{longer}"]
 
 
-def _decision(card: RequestCard) -> list[list[Part]]:
-    lines = [votes(card), *in_advance(card), *unasked(card), _why_you(card)]
+def _decision(card: RequestCard, reader: str) -> list[list[Part]]:
+    asked = [votes(card), *asked_lines(card), *in_advance(card)]
+    lines = [*asked, *unasked(card), _asked(card), why_you(card, reader)]
     lapses: list[Part] = ["Lapses ", date(card.request.lapses_at), " if nobody decides"]
     return [*filter(None, lines), lapses]
 
 
-def _why_you(card: RequestCard) -> list[Part]:
+def _asked(card: RequestCard) -> list[Part]:
     if card.role is None:
         return [
             "The role is no longer in roles.toml, so nobody can decide on it; its requester can"
@@ -125,8 +127,10 @@ def _why_you(card: RequestCard) -> list[Part]:
     groups: list[Part] = (
         [" (", *listing(card.groups, 200, "bold", in_full(card)), ")"] if card.groups else []
     )
+    tier = card.counted.tier if card.counted else None
+    named = f" as “{tier.name}”" if tier is not None and tier.name else ""
     return [
-        "Approvers of this role are asked",
+        f"Approvers of this role{named} are asked",
         *groups,
         f"; {people} can decide, {need}",
     ]

@@ -13,7 +13,6 @@ from bot.slack.blocks import (
     View,
     input_block,
     modal,
-    named,
     paragraph,
     plain,
     spoken,
@@ -21,7 +20,7 @@ from bot.slack.blocks import (
     typed,
 )
 from bot.slack.ids import Action, Field, Modal
-from bot.slack.views._parts import gives_in_full
+from bot.slack.views._parts import approval_steps, gives_in_full
 from bot.slack.views.answers import granted_lines, sent_lines
 
 FEW = 10
@@ -100,15 +99,10 @@ def _about(role: Role | None) -> list[Block]:
     if role is None:
         return []
     words: list[list[Part]] = [[typed(role.description, 2000)]] if role.description else []
-    need = "1 approval" if role.approvals == 1 else f"{role.approvals} approvals"
-    approvers: list[Part] = [f"Needs {need} from ", *_approvers(role), "."]
+    approvers: list[Part] = ["Needs ", *approval_steps(role), "."]
     return [
         paragraph(*words, ["Gives ", *gives_in_full(role.systems, role.actions), "."], approvers)
     ]
-
-
-def _approvers(role: Role) -> list[Part]:
-    return [part for ref in role.approvers for part in (", ", named(ref))][1:]
 
 
 def _duration(role: Role | None, given: Mapping[str, str]) -> Block:

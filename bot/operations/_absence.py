@@ -1,0 +1,40 @@
+"""What follows when a delegation begins or ends: the people concerned are notified, and the
+messages that show who is asked are updated."""
+
+from bot.core import effects
+from bot.core.audit import Event
+from bot.core.authority import decider_references
+from bot.core.model import Delegation
+from bot.operations._unit_of_work import HOME_LASTS, SYSTEM, UnitOfWork
+from storage import delegations, people, private_answers, requests
+
+
+def end_delegation(u: UnitOfWork, over: Delegation, by: str, why: str) -> bool:
+    """Takes the decisions back from the delegate; False if that was done already."""
+    if not delegations.remove(u.db, over):
+        return False
+    u.note(Event.DELEGATION_TAKEN, by, subject=over.delegate, giver=over.giver, why=why)
+    update_shown(u, over)
+    named = {"giver": u.person(over.giver).name, "delegate": u.person(over.delegate).name}
+    u.do(effects.answer(over.delegate, "", "stands_in_no_more", **named))
+    if by == SYSTEM:
+        u.do(effects.answer(over.giver, "", "back", **named))
+    return True
+
+
+def end_delegations_of(u: UnitOfWork, person: str, why: str) -> None:
+    """Ends what this person gave and has, because their account counts no more."""
+    for each in delegations.of(u.db, person):
+        end_delegation(u, each, SYSTEM, why)
+
+
+def update_shown(u: UnitOfWork, changed: Delegation) -> None:
+    """Updates the requests that wait for the giver, and App Home of both."""
+    people.changed(u.db)
+    for request in requests.pending(u.db):
+        role = u.policy.roles.get(request.role)
+        if role and changed.giver in u.directory.resolve(decider_references(role)):
+            u.do(effects.update_approval(request.id, role.channel))
+    looking = private_answers.open_homes(u.db, u.now - HOME_LASTS)
+    both = (changed.giver, changed.delegate)
+    u.do(*(effects.publish_home(one, last=True) for one in both if one in looking))

@@ -1,0 +1,1 @@
+"""Absence: hand decisions to a delegate, and take them back."""
