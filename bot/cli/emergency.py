@@ -41,10 +41,10 @@ def emergency(
     as_json: bool,
     yes: bool,
 ) -> None:
-    """Take ROLE for USER now, without approval, because of REASON.
+    """Take a role at once, without Slack.
 
-    USER is a Slack id or an e-mail, and must be one of the emergency's members. The leads and
-    approvers are notified, and a lead reviews it.
+    USER gets ROLE without approval. USER is a Slack id or an e-mail, and must be one of the role's
+    emergency members. Leads and approvers are notified, and a lead reviews it.
     """
     with opened("emergency") as base:
         person = person_known(base.world, user)

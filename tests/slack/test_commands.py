@@ -209,7 +209,7 @@ def test_the_same_command_delivered_twice_asks_once(stored: SlackDriver) -> None
 
 def test_asking_for_what_is_pending_says_so_and_offers_to_cancel(driver: SlackDriver) -> None:
     driver.command("request shop-admin 1h fix")
-    assert "waiting already" in words(answer := driver.command("request shop-admin 1h fix"))
+    assert "already waiting" in words(answer := driver.command("request shop-admin 1h fix"))
     assert "Cancel" in words(answer)
     assert len(driver.requests()) == 1
 

@@ -568,7 +568,7 @@ def test_the_form_sent_twice_asks_once_and_confirms_both_times(stored: SlackDriv
     body = a_submission(Modal.REQUEST, FORM)
     assert stored.submitted(body) == stored.submitted(body)
     again = stored.submitted({**body, "trigger_id": "another"})
-    assert "waiting already" in words(again["view"])
+    assert "already waiting" in words(again["view"])
     assert len(stored.requests()) == len(stored.work("post_approval")) == 1
 
 
