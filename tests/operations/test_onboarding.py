@@ -12,6 +12,7 @@ from bot.core.approval import Refused
 from bot.core.eligibility import Ask
 from bot.core.model import GrantState, RampState
 from bot.core.onboarding import Ramp, StageState
+from bot.operations.absence.go_away import Away, go_away
 from bot.operations.grants.panic import panic, resume
 from bot.operations.onboarding import change_ramp
 from bot.operations.onboarding.describe_ramp import (
@@ -474,6 +475,22 @@ class TestMentor:
         ramp = a_ramp(made)
         refused = change_ramp.change_mentor(made.world, LEA, ramp.id, mentor)
         assert isinstance(refused, Refused) and why in refused.reason
+
+    def test_a_mentor_who_is_away_is_replaced_by_the_lead_until_they_are_back(
+        self, made: Made
+    ) -> None:
+        set_bundles(made)
+        ramp = a_ramp(made)
+        until = made.clock.at + 8 * DAY
+        given = go_away(made.world, BEN, a_person(CARA), until)
+        assert isinstance(given, Away), given
+        sweep_after(made, 7 * DAY)
+        assert told(made, "ready") == [LEA]
+        assert isinstance(open_stage(made.world, BEN, ramp.id, 2), Refused)
+        made.clock.at = until
+        see_all(made)
+        made.set_groups()
+        assert isinstance(open_stage(made.world, BEN, ramp.id, 2), Opened)
 
     def test_newcomer_and_mentor_are_looked_up_like_holders(self, made: Made) -> None:
         set_bundles(made)
