@@ -19,9 +19,9 @@ PROGRESS_STEP = 5000
 """Rows between two updates of a progress bar."""
 
 
-def table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def table(titles: Sequence[str], rows: Iterable[Sequence[object]], widest: int = WIDEST) -> None:
     """Prints rows under their titles; the last column is not padded."""
-    lines = [list(titles), *([clean(str(cell)) for cell in row] for row in rows)]
+    lines = [list(titles), *([clean(str(cell), widest) for cell in row] for row in rows)]
     widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = (ljust(cell, wide) for cell, wide in zip(line, widths, strict=True))

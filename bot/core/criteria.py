@@ -155,12 +155,7 @@ def _of_role(
     role: Role, asked: Asked, facts: Facts, denied: DenyRule | None
 ) -> Iterator[Criterion]:
     yield _maximum("maximum", asked.duration, role.max_duration, "the role's maximum")
-    refused = may_request(role, asked.person, facts.directory)
-    yield Criterion(
-        "eligible",
-        _verdict(refused is None),
-        "may ask for this role" if refused is None else "may not ask for this role",
-    )
+    yield _eligible(role, asked.person, facts.directory)
     if asked.fingerprint and asked.fingerprint != role.fingerprint:
         yield Criterion("unchanged", Verdict.NOT_MET, "the role was changed since it was requested")
     if role.deny:
@@ -199,6 +194,16 @@ def why_renewal_asks(role: Role, judged: Judgement) -> str:
         return f"{role.name} is renewed only with a new approval."
     beyond = (each for each in judged.criteria if each.name in BUDGET and not each.met)
     return next((f"This is beyond what needs no approval: {each.text}." for each in beyond), "")
+
+
+def _eligible(role: Role, person: Person, directory: Directory) -> Criterion:
+    if may_request(role, person, directory) is None:
+        return Criterion("eligible", Verdict.MET, "may ask for this role")
+    unknown = directory.unresolved(role.requesters)
+    if unknown and person.ineligible_reason() is None:
+        named = ", ".join(directory.called(unknown))
+        return Criterion("eligible", Verdict.UNKNOWN, f"Slack has not said who is in {named}")
+    return Criterion("eligible", Verdict.NOT_MET, "may not ask for this role")
 
 
 def _of_rule(rule: AutoApproval, asked: Asked, facts: Facts) -> Iterator[Criterion]:

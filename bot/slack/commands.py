@@ -33,6 +33,7 @@ from bot.operations.messages.private_answers import GRANT, LIST, REQUEST, REVOKE
 from bot.operations.people.describe_person import describe_person, emergency_roles
 from bot.operations.people.record_people import record_people
 from bot.operations.people.require_lead import require_lead
+from bot.operations.policy.explain_role import explain_role
 from bot.operations.preapprovals.describe import list_preapprovals
 from bot.operations.preapprovals.give import Given, give_preapproval
 from bot.operations.preapprovals.take import take_preapprovals
@@ -66,6 +67,7 @@ from bot.slack.response_urls import is_slacks
 from bot.slack.views import (
     answers,
     emergency_modal,
+    explanation,
     help,
     preapproval_parts,
     request_modal,
@@ -87,6 +89,8 @@ ALLOW_HINT = (
     " shop-admin 2h until 2026-12-24, and choose the person from Slack's list."
 )
 AWAY_HINT = "Write /access away until DATE @delegate, and choose the person from Slack's list."
+
+EXPLAIN_HINT = "Write /access explain ROLE, or /access explain ROLE @user for somebody else."
 
 RENEW_HINT = "/access renew ROLE [DURATION] [REASON]"
 
@@ -423,6 +427,22 @@ def show_help(ctx: ListenerContext, said: Command, person: Person) -> Message:
     return help.render(is_lead(ctx.world, person.id))
 
 
+def explain(ctx: ListenerContext, said: Command, person: Person) -> Message:
+    """`ROLE [@user]`"""
+    role, rest = split(said.text)
+    role, who = unescape(role), split(rest)[0]
+    target = person_named(ctx.world, who) if who else person.id
+    if not role or target is None:
+        why = f"{'Whom do you mean' if role else 'Which role'}? {EXPLAIN_HINT}"
+        return _refuse(ctx, person, "explain", why, role=role)
+    if target != person.id and isinstance(other := find_or_look_up(ctx, target), Refused):
+        return _refuse(ctx, person, "explain", other.reason, role=role)
+    found = explain_role(ctx.world, person.id, role, target)
+    if isinstance(found, Refused):
+        return _refuse(ctx, person, "explain", found.reason, role=role)
+    return explanation.render(found)
+
+
 # --- being away
 
 
@@ -595,7 +615,7 @@ VERBS: Mapping[str, Verb] = {
         Verb("revoke", revoke, leads=True),
         Verb("audit", audit, leads=True),
         Verb("drift", drift, leads=True),
-        Verb("explain", _later("explain")),
+        Verb("explain", explain),
         Verb("onboard", onboard, leads=True),
         Verb("review", _later("review", leads=True), leads=True),
     )

@@ -20,7 +20,7 @@ from tests.builders import a_policy
 from tests.factories import ANA, BEN, LEA, START, a_person
 from tests.slack.slack_driver import SlackDriver, a_command, words
 
-LATER = {"explain", "review"}
+LATER = {"review"}
 
 
 # --- asking
@@ -345,6 +345,25 @@ def test_list_roles_and_help_show_what_is_mine(driver: SlackDriver) -> None:
     assert "shop-deploy" not in words(driver.command("roles", user=LEA))
     assert "revoke" not in words(driver.command("help"))
     assert "/access revoke" in words(driver.command("help", user=LEA))
+
+
+@pytest.mark.parametrize(
+    ("typed", "user", "said"),
+    [
+        ("explain shop-admin", ANA, "It waits for 1 approval; 1 person can give one."),
+        ("explain shop-admin", ANA, "may ask for this role"),
+        ("explain shop-admin <@U0ANA|ana>", LEA, "It waits for 1 approval"),
+        ("explain shop-admin <@U0BEN|ben>", ANA, "This is what the role says in general."),
+        ("explain shop-admn", ANA, "Did you mean shop-admin?"),
+        ("explain", ANA, "Which role? Write /access explain ROLE"),
+        ("explain shop-admin nonsense", ANA, "Whom do you mean?"),
+    ],
+)
+def test_explain_says_what_would_happen(
+    driver: SlackDriver, typed: str, user: str, said: str
+) -> None:
+    assert said in words(driver.command(typed, user=user))
+    assert driver.requests() == []
 
 
 @pytest.mark.parametrize(

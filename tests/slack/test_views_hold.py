@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from bot.core.audit import Event
+from bot.core.criteria import Criterion, Verdict
 from bot.core.drift import Finding, What
 from bot.core.emergency import EmergencyReview
-from bot.core.model import EndReason, GrantState, RampState, RequestState, Urgency
+from bot.core.explanation import Explanation, ForPerson, Point, RuleView, Would
+from bot.core.model import Delegation, EndReason, GrantState, RampState, RequestState, Urgency
 from bot.core.onboarding import PlannedStage, Ramp, StageState
 from bot.core.preapproval import PreApproval
 from bot.core.usage import GrantUsage
@@ -34,6 +36,7 @@ from bot.slack.views import (
     emergency_message,
     emergency_modal,
     end_alert,
+    explanation,
     findings,
     help,
     home,
@@ -379,7 +382,28 @@ def of_an_emergency(text: str) -> RequestCard:
     return replace(card, request=request, grant=a_grant(), emergency=review)
 
 
+def explained(text: str) -> dict[str, Any]:
+    """A role with more rules than a message has room for."""
+    criterion = Criterion("members", Verdict.UNKNOWN, text[:900], rule=text[:60])
+    rules = tuple(RuleView(text[:60], HOUR, (criterion,) * 5, True, True) for _ in range(30))
+    given = (preapproved(text).given,) * 20
+    own = ForPerson(
+        a_person(name=text),
+        HOUR,
+        Would.WAITS,
+        text[:2000],
+        (criterion,) * 6,
+        rules,
+        given,
+        (Delegation(text, text, NOW, NOW + HOUR),) * 20,
+        (text[:80],) * 40,
+    )
+    said = tuple(Point("Never", text) for _ in range(60))
+    return explanation.render(Explanation(a_role(title=text[:75]), said, own))
+
+
 RENDERS: dict[str, Render] = {
+    "explained": explained,
     "emergency": an_emergency(),
     "emergency without another lead": an_emergency(alone=False),
     "emergency with its review": an_emergency(signed_at=NOW, signed_by="…", conclusion="…"),

@@ -14,6 +14,10 @@ VERBS: tuple[tuple[str, str], ...] = (
     ("/access cancel [ROLE]", "take back a request that waits"),
     ("/access roles", "what you may ask for"),
     (
+        "/access explain ROLE [@user]",
+        "who decides on it, by which rules, and what would happen if it was asked for now",
+    ),
+    (
         "/access emergency ROLE [DURATION] REASON",
         "access at once in an outage, for those who may; a lead reviews it afterwards",
     ),
