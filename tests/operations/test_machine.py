@@ -31,6 +31,9 @@ from bot.core.eligibility import Ask
 from bot.core.model import Person, ProvisionOrder
 from bot.core.roles import Policy
 from bot.operations._unit_of_work import Context, Snapshot
+from bot.operations.absence.come_back import come_back
+from bot.operations.absence.end_due import end_absences
+from bot.operations.absence.go_away import go_away
 from bot.operations.claim_work import ClaimedQueue, Row, Work
 from bot.operations.emergencies.ping_due import ping_due_reviews
 from bot.operations.emergencies.sign_review import sign_review
@@ -65,6 +68,7 @@ from bot.operations.requests.approve_request import approve_request
 from bot.operations.requests.count_vote import count_vote
 from bot.operations.requests.deny_request import deny_request
 from bot.operations.requests.lapse_due import lapse_due
+from bot.operations.requests.ping_due import ping_due
 from bot.operations.requests.request_access import request_access
 from bot.operations.requests.withdraw_request import withdraw_request
 from bot.operations.tokens.introspect_token import TokenActive
@@ -83,6 +87,12 @@ POLICY = a_policy(
         'approvers = ["@sre", "@db-leads"]\napprovals = 2\n'
         '[roles.both.emergency]\nmembers = ["@sre", "@engineers"]\nmax_duration = "1h"\n'
     ),
+    vault=(
+        'system = "shop-admin"\nactions = ["a"]\nrequesters = ["everyone"]\n'
+        'tiers = [{ name = "lead", approvers = ["@db-leads", "@platform-leads"] },'
+        ' { name = "security", approvers = ["@sre"] }]\n'
+        'escalation = { after = "10m", approvers = ["@engineers"] }\n'
+    ),
 )
 NARROWER = a_policy(
     shop_admin='max_duration = "30m"\nmax_total = "3h"\npending_timeout = "1h"\nmax_renewals = 2',
@@ -99,7 +109,7 @@ WITHOUT = replace(
 """A roles.toml without the role that most people have."""
 
 PEOPLE = (ANA, BEN, CARA, DAN, LEA)
-ROLES = ("shop-admin", "both", "reports-read")
+ROLES = ("shop-admin", "both", "reports-read", "vault")
 DECISIONS = {
     "approved": "request:approval:given",
     "denied": "request:denial:given",
@@ -152,6 +162,11 @@ RARE: dict[str, Callable[[Lifecycle, str, bool], object]] = {
     ),
     "roles.toml is saved": lambda self, who, on: self.saves(NARROWER if on else POLICY),
     "a role is removed": lambda self, who, on: self.saves(WITHOUT if on else POLICY),
+    "an approver goes away": lambda self, who, on: (
+        go_away(self.world, who, self._person(DAN if who != DAN else BEN), self.now + 1800)
+        if on
+        else come_back(self.world, who)
+    ),
     "the red button": lambda self, who, on: (panic if on else resume)(self.world, LEA),
     "the red button of a role": lambda self, who, on: (panic if on else resume)(
         self.world, LEA, role=ROLES[0]
@@ -399,6 +414,21 @@ class Lifecycle(RuleBasedStateMachine):
         )
 
     @invariant()
+    def every_tier_of_what_was_approved_has_an_approval_of_its_own(self) -> None:
+        for (request,) in self.made.rows(
+            "SELECT id FROM requests WHERE role = 'vault' AND state = 'approved'"
+        ):
+            votes = self.made.rows("SELECT tier, voter FROM votes WHERE request_id = ?", request)
+            assert {"lead", "security"} == {tier for tier, _ in votes}
+            assert len({voter for _, voter in votes}) == len(votes)
+
+    @invariant()
+    def who_decides_for_another_is_named_on_record(self) -> None:
+        given = self.made.rows("SELECT giver, delegate, ends_at FROM delegations")
+        assert len(given) <= self.made.events("delegation:access:given")
+        assert all(giver != delegate for giver, delegate, _ in given)
+
+    @invariant()
     def a_person_holds_a_role_once(self) -> None:
         held = "state IN ('scheduled', 'starting', 'active')"
         found = self.made.rows(f"SELECT person, role, urgency <> '' FROM grants WHERE {held}")
@@ -549,7 +579,9 @@ class Lifecycle(RuleBasedStateMachine):
         return str(found[place % len(found)][0]) if found else None
 
     def _sweep(self) -> None:
-        for step in (expire_due, start_due, lapse_due, remind_due, ping_due_reviews):
+        for step in (expire_due, start_due, lapse_due, end_absences, ping_due):
+            step(self.world)
+        for step in (remind_due, ping_due_reviews):
             step(self.world)
 
     def _work(self, queue: Queue, how: str) -> int:
