@@ -189,6 +189,7 @@ class Worker:
             "reconcile": PeriodicJob(60, lambda: reconcile_nightly(world)),
             "sessions": PeriodicJob(LOOK_EVERY, SessionPoller(world, build_systems(world)).look),
             "calendars": PeriodicJob(CALENDARS_EVERY, CalendarPoller(world).look),
+            "tickets": PeriodicJob(30, self.delivery.tickets.watch),
             "channels": PeriodicJob(60, lambda: look_up_channels_in_turn(world)),
             "onboarding": PeriodicJob(10, lambda: sweep_ramps(world)),
             "time": PeriodicJob(60, lambda: mark_time(world)),

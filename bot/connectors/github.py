@@ -43,7 +43,7 @@ class Teams:
             "User-Agent": "access-bot",
         }
         url = str(system.settings.get("url") or API)
-        self._rest = Rest(url, headers, limited=_limited)
+        self._rest = Rest(url, headers, limited=limited)
         self.target = fingerprint(url.rstrip("/"), self._org.lower())
         self._place = urlsplit(url).netloc
         self._site = "github.com" if url.rstrip("/") == API else self._place
@@ -175,7 +175,7 @@ class Teams:
             yield f"GitHub has no organisation {self._org}, or our token may not see it"
 
 
-def _limited(answer: Answer) -> int | None:
+def limited(answer: Answer) -> int | None:
     """Seconds to wait after a 403 or 429 for too many calls: Retry-After, else until
     X-RateLimit-Reset (GitHub's "Rate limits for the REST API")."""
     used_up = answer.headers.get("x-ratelimit-remaining") == "0"

@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 from bot.core.approval import Refused
 from bot.core.durations import format_duration
 from bot.core.eligibility import may_request
-from bot.core.model import Directory, Person, folded
+from bot.core.model import Directory, Person, folded, is_recent
 from bot.core.roles import Role, ticket_matches
 from bot.core.rules import AutoApproval, DenyRule, Tickets
+from bot.core.tickets import COUNTS_FOR
 
 
 class Verdict(StrEnum):
@@ -223,7 +224,7 @@ def _of_rule(rule: AutoApproval, asked: Asked, facts: Facts) -> Iterator[Criteri
         numbers = {"used": used, "times": rule.quota.times, "per": rule.quota.per}
         yield Criterion("quota", _verdict(used < rule.quota.times), text, numbers)
     if rule.ticket:
-        yield _looked_up(asked, facts)
+        yield _looked_up(asked, facts, COUNTS_FOR)
     if facts.has_emergency:
         text = "an emergency of this person is open"
         yield Criterion("emergency", Verdict.NOT_MET, text)
@@ -262,7 +263,8 @@ def _ticket(role: Role, asked: Asked, facts: Facts) -> Criterion:
     return _looked_up(asked, facts)
 
 
-def _looked_up(asked: Asked, facts: Facts) -> Criterion:
+def _looked_up(asked: Asked, facts: Facts, within: int | None = None) -> Criterion:
+    """`within` is how many seconds ago it must have been looked up."""
     found, wanted = facts.ticket, facts.tickets
     if wanted is None or found is None or found.ticket != asked.ticket:
         return Criterion("ticket", Verdict.UNKNOWN, "the ticket was not looked up")
@@ -270,15 +272,36 @@ def _looked_up(asked: Asked, facts: Facts) -> Criterion:
     if found.error:
         text = f"the ticket could not be looked up: {found.error}"
         return Criterion("ticket", Verdict.UNKNOWN, text, numbers)
+    if within is not None and not is_recent(found.checked_at, facts.now, within):
+        text = "the ticket was not looked up in the last minutes"
+        return Criterion("ticket", Verdict.UNKNOWN, text, numbers)
     if not found.found:
-        return Criterion("ticket", Verdict.NOT_MET, "there is no such ticket", numbers)
+        return Criterion("ticket", Verdict.NOT_MET, _NO_TICKET, numbers)
     if wanted.must_be_open and not found.is_open:
-        return Criterion("ticket", Verdict.NOT_MET, "the ticket is closed", numbers)
+        return Criterion("ticket", Verdict.NOT_MET, _CLOSED, numbers)
     if wanted.must_be_assigned and not _is_theirs(found, asked.person):
-        text = "the ticket is not assigned to the requester"
-        return Criterion("ticket", Verdict.NOT_MET, text, numbers)
+        return Criterion("ticket", Verdict.NOT_MET, _NOT_THEIRS, numbers)
     state = "found and open" if wanted.must_be_open else "found"
     return Criterion("ticket", Verdict.MET, f"the ticket was {state}", numbers)
+
+
+_NO_TICKET = "there is no such ticket"
+_CLOSED = "the ticket is closed"
+_NOT_THEIRS = "the ticket is not assigned to the requester"
+_ADVICE = {
+    _NO_TICKET: "There is no ticket “{}”. Check it, and ask with one that exists.",
+    _CLOSED: "The ticket “{}” is closed. Ask with one that is open.",
+    _NOT_THEIRS: "The ticket “{}” is not assigned to the requester. Ask with one that is.",
+}
+
+
+def ticket_refusal(role: Role, asked: Asked, facts: Facts) -> Refused | None:
+    """Refuses a ticket that the ticket system does not have, or not as `[tickets]` asks. What could
+    not be looked up is not refused."""
+    if role.ticket is None or facts.tickets is None:
+        return None
+    advice = _ADVICE.get(_looked_up(asked, facts).text)
+    return Refused(advice.format(asked.ticket), "ticket") if advice else None
 
 
 def _is_theirs(found: TicketFacts, person: Person) -> bool:

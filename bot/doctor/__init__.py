@@ -23,6 +23,7 @@ from bot.operations.process.check_storage import check_head, check_writing
 from bot.operations.process.continue_time import USUAL, newest_record
 from bot.slack.api import patient
 from bot.sources.calendars import read_shifts
+from bot.sources.tickets import check as check_tickets
 
 PATIENCE = 30.0
 """Seconds to wait for all connected systems together."""
@@ -127,6 +128,17 @@ def calendars(deployment: Deployment) -> Iterator[Finding]:
             yield ok(f"oncall.{name}", "the calendar can be read, and somebody is on call now")
 
 
+def tickets(deployment: Deployment) -> Iterator[Finding]:
+    """Looks up a ticket that does not exist."""
+    if (settings := deployment.policy.tickets) is None:
+        return
+    found = FanOut().ask({"tickets": lambda: [*check_tickets(settings)]}, PATIENCE)["tickets"]
+    problems = [str(found)] if isinstance(found, AccessBotError) else found
+    yield from (fail("tickets", f"{settings.kind}: {problem}") for problem in problems)
+    if not problems:
+        yield ok("tickets", f"{settings.kind}: answers a look-up")
+
+
 def database(deployment: Deployment) -> Iterator[Finding]:
     base, url = deployment.base, deployment.settings.database_url
     path = Path(url.removeprefix("sqlite:///"))
@@ -175,6 +187,7 @@ CHECKS: tuple[Callable[[Deployment], Iterator[Finding]], ...] = (
     files,
     systems,
     calendars,
+    tickets,
     database,
     slack,
 )

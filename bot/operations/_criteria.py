@@ -13,26 +13,29 @@ from bot.core.criteria import (
     Facts,
     Judgement,
     Renewals,
+    TicketFacts,
     changes,
     denial,
     from_record,
     judge,
     on_record,
+    ticket_refusal,
 )
-from bot.core.model import RULE, Directory, Grant, Person, Request
+from bot.core.model import RULE, Directory, Grant, Person, Request, folded
 from bot.core.on_call import has_shift, is_believed
-from bot.core.roles import Role
+from bot.core.roles import Role, names_of
 from bot.core.rules import OnCall
 from bot.operations._open_emergency import has_open_emergency
 from bot.operations._unit_of_work import Snapshot, UnitOfWork
 from bot.operations.oncall.record_shifts import digest_of
-from storage import grants, judgements, on_call, renewals, requests
+from bot.operations.tickets.record_ticket import digest_of as ticket_system
+from storage import grants, judgements, on_call, renewals, requests, tickets
 
 
 def judge_request(u: Snapshot, role: Role, request: Request, requester: Person) -> Judgement:
     """The criteria of a stored request as they are now."""
     asked = Asked(requester, request.duration, request.ticket, request.fingerprint)
-    facts = gather(u, role, requester.id)
+    facts = gather(u, role, requester.id, request.ticket)
     renewed = grants.get(u.db, request.renews) if request.renews else None
     return judge(role, asked, with_renewals(u, role, renewed, facts) if renewed else facts)
 
@@ -57,8 +60,18 @@ def denied(
     return next(filter(None, found), None)
 
 
-def gather(u: Snapshot, role: Role, person: str) -> Facts:
-    """What is known now about this role and person."""
+def refused_by_ticket(u: Snapshot, role: Role, person: Person, ticket: str) -> Refused | None:
+    """Refuses a ticket that was looked up and does not do."""
+    if role.ticket is None or u.policy.tickets is None:
+        return None
+    zone = ZoneInfo(u.policy.workspace.timezone)
+    found = _ticket(u, person.id, ticket)
+    facts = Facts(u.now, zone, u.directory, tickets=u.policy.tickets, ticket=found)
+    return ticket_refusal(role, Asked(person, 0, ticket), facts)
+
+
+def gather(u: Snapshot, role: Role, person: str, ticket: str = "") -> Facts:
+    """What is known now about this role, person and ticket."""
     zone = ZoneInfo(u.policy.workspace.timezone)
     return Facts(
         now=u.now,
@@ -67,6 +80,7 @@ def gather(u: Snapshot, role: Role, person: str) -> Facts:
         on_call=_on_call(u, role, person),
         used=_used(u, role, person, zone),
         tickets=u.policy.tickets,
+        ticket=_ticket(u, person, ticket),
         has_emergency=bool(role.auto_approve) and has_open_emergency(u, person),
     )
 
@@ -82,6 +96,22 @@ def _used(u: Snapshot, role: Role, person: str, zone: ZoneInfo) -> dict[str, int
         per: Counter(by for by, at in decided if at >= since) for per, since in begun.items()
     }
     return {name: counted[quota.per][RULE + name] for name, quota in quotas.items()}
+
+
+def _ticket(u: Snapshot, person: str, ticket: str) -> TicketFacts | None:
+    """What was said of the ticket last. A GitHub login stands for the person whom `[people]` gives
+    it to."""
+    if u.policy.tickets is None or not ticket:
+        return None
+    seen = tickets.get(u.db, ticket_system(u.policy.tickets), ticket)
+    if seen is None:
+        return None
+    known = u.person(person)
+    email = folded(known.email)
+    login = names_of(u.policy, known).get("github", "")
+    own = folded(login) if u.policy.tickets.kind == "github" else email
+    assignee = email if own and own in seen.assignees else ""
+    return TicketFacts(ticket, seen.checked_at, seen.found, seen.is_open, assignee, seen.error)
 
 
 def _on_call(u: Snapshot, role: Role, person: str) -> dict[str, frozenset[str]]:

@@ -172,6 +172,13 @@ def bold(text: str, limit: int = 150) -> Element:
     return typed(text, limit, "bold")
 
 
+def link(text: str, url: str, limit: int = 150) -> Element:
+    """Typed text as a link, or only in bold where `url` is ""."""
+    if not url:
+        return bold(text, limit)
+    return {"type": "link", "url": url, "text": clean(text, limit) or "–", "style": {"bold": True}}
+
+
 def code(text: str, limit: int = 200) -> Element:
     return typed(text, limit, "code")
 

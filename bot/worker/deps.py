@@ -10,6 +10,7 @@ from bot.slack.messenger import Messenger
 from bot.slack.people import SlackPeople
 from bot.worker.end_recorder import EndRecorder
 from bot.worker.inventory import InventoryScan
+from bot.worker.ticket_desk import TicketDesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +25,4 @@ class HandlerDeps:
     health: Health
     survey: InventoryScan
     ends: EndRecorder
+    tickets: TicketDesk

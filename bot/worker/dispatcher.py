@@ -26,6 +26,7 @@ from bot.worker.handlers import HANDLERS, Handler
 from bot.worker.inventory import InventoryScan
 from bot.worker.provisioning import end_in_database
 from bot.worker.queue_worker import SETTINGS, Outcome, QueueWorker, pause
+from bot.worker.ticket_desk import TicketDesk
 
 log = logging.getLogger(__name__)
 
@@ -53,9 +54,18 @@ class Dispatcher:
     ) -> None:
         self._world, self._systems = world, systems
         self.health = Health(world.now)
+        self.tickets = TicketDesk(world)
         survey = InventoryScan(world, systems, health=self.health)
         self._deps = HandlerDeps(
-            world, systems, people, messenger, meter, self.health, survey, EndRecorder()
+            world,
+            systems,
+            people,
+            messenger,
+            meter,
+            self.health,
+            survey,
+            EndRecorder(),
+            self.tickets,
         )
         self._stopping = threading.Event()
         self._due_at: dict[Queue, int] = {}

@@ -24,7 +24,9 @@ PRESS_PATIENCE = 120
 
 
 def decide(deps: HandlerDeps, work: Work) -> None:
-    """Counts a vote after Slack has confirmed who pressed."""
+    """Counts a vote after the ticket was looked up again and Slack has confirmed who pressed."""
+    if work.data["approve"]:
+        deps.tickets.look_up_of(work.data["request"])
     refs, groups = needed_for_decision(deps.world, work.data["request"])
     voter = deps.people.confirm(work.data["voter"], groups)
     if unknown := unresolved(deps.world, refs):
@@ -48,9 +50,11 @@ def refuse_decision(deps: HandlerDeps, work: Work, error: SystemRefused) -> None
 
 
 def ask(deps: HandlerDeps, work: Work) -> None:
-    """Answers a request after Slack has reported the people and groups of its role."""
+    """Answers a request after its ticket was looked up, and Slack has reported the people and
+    groups of its role."""
     if is_outdated(deps.world):
         raise Outdated  # another process must decide
+    deps.tickets.look_up_for(work.data["role"], str(work.data.get("ticket", "")))
     person = deps.people.look_up(work.data["person"])
     if unknown := unresolved_of_role(deps.world, work.data["role"]):
         deps.people.resolve(unknown)

@@ -340,6 +340,12 @@ CREATE TABLE shifts (
   duty TEXT NOT NULL, starts_at BIGINT NOT NULL, ends_at BIGINT NOT NULL, emails TEXT NOT NULL
 );
 CREATE INDEX shifts_of_duty ON shifts (duty, starts_at);
+
+CREATE TABLE tickets (
+  source TEXT NOT NULL, ticket TEXT NOT NULL, checked_at BIGINT NOT NULL, found INTEGER NOT NULL,
+  is_open INTEGER NOT NULL, assignees TEXT NOT NULL, error TEXT NOT NULL,
+  PRIMARY KEY (source, ticket)
+);
 """
 
 TABLES = (

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from bot.config.roles.parse import load_policy, parse_policy
-from bot.config.roles.rules import NOT_YET
 from bot.config.roles.toml_lines import key_lines, line_of
 from bot.connectors import KINDS, OURS
 from bot.core.errors import ConfigError
@@ -501,20 +500,6 @@ DENY = "[[roles.reports-read.deny]]\n"
 TIER = '[[roles.t.tiers]]\nname = "{}"\napprovers = ["@leads"]\n'
 TIERED = '[roles.t]\nsystem = "reports"\nactions = ["a"]\nrequesters = ["everyone"]\n'
 BUNDLE = '[bundles.b]\ntitle = "B"\nmax = "60d"\n[[bundles.b.stages]]\nafter = "0d"\n'
-COMING = {
-    "tickets": ('[tickets]\nkind = "jira"\nurl = "https://acme.example.com"', "tickets"),
-}
-
-
-@pytest.mark.parametrize(("lines", "feature"), COMING.values(), ids=COMING)
-def test_a_valid_use_of_a_later_feature_is_refused_only_as_not_yet_supported(
-    lines: str, feature: str
-) -> None:
-    found = told(policy_text() + "\n" + lines)
-    assert found.endswith(f"{feature}: not yet supported: {feature}")
-    assert feature in NOT_YET and len(found.splitlines()) == 1
-
-
 COMING_WRONG = {
     "a rule without a condition": (RULE + 'name = "r"', "auto_approve[0]: has no condition"),
     "a rule for everyone": (RULE + 'name = "r"\nmembers = ["everyone"]', "is not allowed here"),
@@ -574,6 +559,14 @@ COMING_WRONG = {
     "on call by two": (
         '[oncall.backend]\ngroup = "@o"\nical = "https://c.example.com"',
         "give exactly one of group and ical",
+    ),
+    "tickets of nobody's repositories": (
+        '[tickets]\nkind = "github"\nurl = "https://github.com"',
+        "tickets.url: must name the owner",
+    ),
+    "tickets behind a webhook without a secret": (
+        '[tickets]\nkind = "webhook"\nurl = "https://hooks.example.com"',
+        "tickets.token: is required",
     ),
     "a calendar without TLS": (
         '[oncall.backend]\nical = "http://cal.example.com/secret"',

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bot.connectors.base import Checks, Connector, ConnectorDeps
-from bot.connectors.github import _limited, make
+from bot.connectors.github import limited, make
 from bot.connectors.transport.http import Answer
 from bot.core.effects import Queue
 from bot.core.errors import SystemRefused, SystemUnavailable
@@ -331,4 +331,4 @@ def test_how_long_to_wait(
 ) -> None:
     monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
     shown = {name: value.replace("NOW+30", "1800000030") for name, value in headers.items()}
-    assert _limited(Answer(status, shown, b"")) == wait
+    assert limited(Answer(status, shown, b"")) == wait

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
@@ -13,6 +14,7 @@ from bot.config.roles import schema
 from bot.config.roles.schema import KeyProblem
 from bot.core.durations import format_duration
 from bot.core.roles import Key, SystemKind
+from bot.core.tickets import scope_of
 from bot.core.values import NAME, classify, did_you_mean, quoted, seconds
 
 Table = dict[str, Any]
@@ -20,8 +22,6 @@ Table = dict[str, Any]
 # Checked in full, and refused until the feature is there.
 NOT_YET = frozenset(
     {
-        "ticket_url",
-        "tickets",
         "actions by system",
     }
 )
@@ -66,10 +66,22 @@ def check(data: Table, kinds: Mapping[str, SystemKind]) -> Checked:
     if "tickets" in data:
         checked.tickets, found = schema.validate(schema.TicketsTable, data["tickets"], ("tickets",))
         checked.found += found
+        checked.found += [(("tickets", key), text) for key, text in _ticket_problems(checked)]
     for section, check_table in _SECTIONS.items():
         for name, table in _tables(data, section).items():
             checked.found += check_table(checked, data, name, table)
     return checked
+
+
+def _ticket_problems(checked: Checked) -> Iterator[tuple[str, str]]:
+    if (table := checked.tickets) is None:
+        return
+    if table.kind == "github" and not scope_of(table.url)[0]:
+        yield "url", "must name the owner, and may name the repository: https://github.com/OWNER"
+    if table.kind != "webhook" and urlsplit(table.url).query:
+        yield "url", "must not have a ?"
+    if table.kind == "webhook" and not table.token:
+        yield "token", "is required: the receiver knows us by it"
 
 
 def _tables(data: Table, section: str) -> Table:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from bot.connectors.redaction import redacted
-from bot.connectors.transport.http import LONGEST_WAIT, Answer, call
+from bot.connectors.transport.http import LARGEST, LONGEST_WAIT, Answer, call
 from bot.connectors.transport.urls import checked_base
 from bot.core.errors import SystemRefused, SystemUnavailable
 
@@ -36,6 +36,8 @@ class Rest:
     cafile: str | None = None
     limited: Callable[[Answer], int | None] = no_limit
     said: Callable[[Any], object] = lambda body: body.get("message")
+    timeout: float = TIMEOUT
+    limit: int = LARGEST
 
     def __post_init__(self) -> None:
         checked_base(self.url)
@@ -69,7 +71,8 @@ class Rest:
             url,
             headers=headers,
             body=data,
-            timeout=TIMEOUT,
+            timeout=self.timeout,
+            limit=self.limit,
             cafile=self.cafile,
             allow_private=True,
         )

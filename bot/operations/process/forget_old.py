@@ -10,6 +10,7 @@ from storage import (
     renewals,
     requests,
     ssh,
+    tickets,
     tokens,
 )
 
@@ -18,8 +19,9 @@ DAY, WEEK, MONTH = 86400, 7 * 86400, 30 * 86400
 
 def forget_old(world: Context) -> None:
     """Deletes idempotency keys after a week. After a month: dead tokens and certificates, resolved
-    alerts, and the approval messages of access that is over. Direct messages go after a day if they
-    will not change, all others after three months, and so do the renewals that a quota counted.
+    alerts, and the approval messages of access that is over. Answers about tickets, and direct
+    messages that will not change, go after a day. All other direct messages go after three months,
+    and so do the renewals that a quota counted.
     Raises StorageUnavailable."""
     with unit(world) as u:
         key_values.forget_keys(u.db, u.now - WEEK)
@@ -30,4 +32,5 @@ def forget_old(world: Context) -> None:
         direct_notes.forget(u.db, u.now - DAY, u.now - 3 * MONTH)
         renewals.forget(u.db, u.now - 3 * MONTH)
         private_answers.forget_homes(u.db, u.now - DAY)
+        tickets.forget(u.db, u.now - DAY)
         ramps.forget_messages(u.db, u.now - MONTH)

@@ -28,7 +28,7 @@ from bot.core.lifecycle import Move
 from bot.core.model import Grant, Person, Request, RequestState, Vote
 from bot.core.roles import Role
 from bot.operations._begin_grant import begin_grant
-from bot.operations._criteria import denied, keep_decided
+from bot.operations._criteria import denied, keep_decided, refused_by_ticket
 from bot.operations._emergency import open_emergency
 from bot.operations._extend_grant import extend_grant
 from bot.operations._pings import ask_next_tier
@@ -121,6 +121,7 @@ def _refusal(
         or (may_press(u.person(request.requester), voter) if request.urgency else None)
         or u.paused(role.name, request.requester)
         or denied(u, role, u.person(request.requester), u.now, request.start_at or u.now)
+        or refused_by_ticket(u, role, u.person(request.requester), request.ticket)
         or may_renew_pending(role, request, _renewed(u, request), vote.actions, u.now)
         or something_left(role, request, ballot.votes, authority)
     )

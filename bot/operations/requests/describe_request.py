@@ -20,6 +20,7 @@ from bot.core.pings import quiet_until
 from bot.core.preapproval import PreApproval
 from bot.core.roles import Role
 from bot.core.rules import Tier
+from bot.core.tickets import ticket_link
 from bot.core.usage import GrantUsage
 from bot.operations._criteria import criteria_at, judge_request
 from bot.operations._preapprovals import holding
@@ -68,6 +69,8 @@ class RequestCard:
     names: Mapping[str, str] = field(default_factory=dict)
     quiet_until: int | None = None
     """When the quiet hours end, in which nobody is mentioned."""
+    ticket_link: str = ""
+    """Where a person sees the ticket, "" if that is not known."""
     certified: tuple[str, ...] = ()
     """The systems of the grant whose hosts fetch a list of what is revoked."""
     emergency: EmergencyReview | None = None
@@ -98,6 +101,7 @@ def _card(u: Snapshot, request: Request) -> RequestCard:
         request=request,
         role=role,
         requester=u.person(request.requester),
+        ticket_link=ticket_link(u.policy.workspace.ticket_url, u.policy.tickets, request.ticket),
         grant=grant,
         leases=leases,
         certified=tuple(

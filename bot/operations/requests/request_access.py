@@ -19,13 +19,20 @@ from bot.core.preapproval import PreApproval
 from bot.core.roles import Role
 from bot.core.rules import AutoApproval
 from bot.operations._begin_grant import begin_grant
-from bot.operations._criteria import denied, judge_request, keep_asked, keep_decided
+from bot.operations._criteria import (
+    denied,
+    judge_request,
+    keep_asked,
+    keep_decided,
+    refused_by_ticket,
+)
 from bot.operations._end_grant import withdraw
 from bot.operations._open_emergency import has_open_emergency
 from bot.operations._pings import plan_pings
 from bot.operations._preapprovals import deciding
 from bot.operations._unit_of_work import OUTDATED, SYSTEM, Context, UnitOfWork, new_id, unit
 from bot.operations.policy.find_unresolved import needed_for
+from bot.operations.tickets.record_ticket import must_be_looked_up
 from storage import grants, key_values, outbox, preapprovals, requests
 
 MOST_REQUESTS = 30
@@ -70,8 +77,8 @@ class AlreadyHeld:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Queued until Slack has said who is in the groups of the role, and for a process that has the
-    roles.toml in force. The answer follows."""
+    """Queued until Slack has said who is in the groups of the role and its ticket was looked up,
+    and for a process that has the roles.toml in force. The answer follows."""
 
     role: str
 
@@ -101,7 +108,11 @@ def request_access(world: Context, ask: Ask, look_up_first: bool = False) -> Out
             return limited
         if u.outdated:
             return _wait(u, role, ask)
-        waits = look_up_first or bool(u.directory.unresolved(needed_for(u.policy, role)))
+        waits = (
+            look_up_first
+            or bool(u.directory.unresolved(needed_for(u.policy, role)))
+            or must_be_looked_up(u, role, ask.ticket)
+        )
         refused = _refusal_of_words(u, role, ask) if waits else _refusal(u, role, ask)
         if refused is not None:
             return u.refuse(refused, ask.person, "request", role=role.name, reason=ask.reason)
@@ -176,6 +187,7 @@ def _refusal(u: UnitOfWork, role: Role, ask: Ask) -> Refused | None:
         or check_words(role, ask, u.now)
         or u.paused(role.name, ask.person)
         or denied(u, role, u.person(ask.person), u.now, ask.start_at or u.now)
+        or refused_by_ticket(u, role, u.person(ask.person), ask.ticket)
     )
 
 

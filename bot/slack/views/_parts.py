@@ -104,6 +104,8 @@ def references(refs: Sequence[str]) -> list[Part]:
 
 def ended_because(grant: Grant, to_holder: bool = False) -> list[Part]:
     """Why a grant ended, as the end of a sentence."""
+    if grant.end_reason is EndReason.REVOKED and grant.end_by == "system" and grant.end_words:
+        return [typed(grant.end_words, 300)]
     if grant.end_reason is EndReason.REVOKED and grant.end_by:
         words: list[Part] = [" (“", typed(grant.end_words, 300), "”)"] if grant.end_words else []
         return ["revoked by ", who(grant.end_by), *words]

@@ -213,10 +213,11 @@ def absences(known: Absences) -> Message:
 
 
 def waits_for_slack(role: str) -> str:
-    """For a person who requests a role before Slack has reported the members of its groups."""
+    """For a person who requests a role before Slack has reported the members of its groups,
+    or before its ticket was looked up."""
     return (
-        f"I am asking Slack who you are and who is in the groups of {role}. The answer follows in a"
-        " moment."
+        f"I am asking Slack who you are and who is in the groups of {role}, and I look up the"
+        " ticket if it needs one. The answer follows in a moment."
     )
 
 

@@ -17,6 +17,7 @@ from bot.slack.blocks import (
     bullets,
     clean,
     date,
+    link,
     listing,
     mentions,
     message,
@@ -103,7 +104,7 @@ def _facts(card: RequestCard) -> list[Part]:
     shown = listing(request.actions, _ACTIONS_ROOM) or ["no actions"]
     facts: list[list[Part]] = [[*systems, ": ", *shown]]
     if request.ticket:
-        facts.append(["ticket ", typed(request.ticket, 60, "bold")])
+        facts.append(["ticket ", link(request.ticket, card.ticket_link, 60)])
     if card.role:
         facts.append([f"{card.role.risk} risk"])
     if counted := votes(card):
@@ -177,7 +178,7 @@ def _why_and_what(card: RequestCard) -> list[Block]:
     request = card.request
     facts: list[list[Part]] = [["On ", *gives(request.systems, request.actions, in_full(card))]]
     if request.ticket:
-        facts.append(["Ticket: ", typed(request.ticket, 100, "bold")])
+        facts.append(["Ticket: ", link(request.ticket, card.ticket_link, 100)])
     if card.role:
         facts.append([f"Risk: {card.role.risk}"])
     return [rich(section(bold("Reason")), quote(request.reason)), rich(bullets(facts))]

@@ -11,13 +11,13 @@ from bot.slack.blocks import (
     bullets,
     date,
     divider,
+    link,
     listing,
     modal,
     paragraph,
     quote,
     rich,
     section,
-    typed,
 )
 from bot.slack.ids import Modal
 from bot.slack.views._parts import UNBOUNDED, gives_in_full, why_words
@@ -61,7 +61,7 @@ def _gives(card: RequestCard) -> list[list[Part]]:
     request = card.request
     lines: list[list[Part]] = [["On ", *gives_in_full(request.systems, request.actions)]]
     if request.ticket:
-        lines.append(["Ticket: ", typed(request.ticket, 200, "bold")])
+        lines.append(["Ticket: ", link(request.ticket, card.ticket_link, 200)])
     if card.role:
         lines.append([f"Risk: {card.role.risk}"])
     if request.renews and card.grant and _waits(card):

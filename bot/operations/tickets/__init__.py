@@ -1,0 +1,1 @@
+"""Records what ticket systems say, and ends access whose ticket is closed."""

@@ -1,0 +1,161 @@
+"""Tickets on their way through the worker, against a real ticket system: a request and a press wait
+for the look-up, and access ends with its ticket."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from bot.core.eligibility import Ask
+from bot.core.errors import SystemUnavailable
+from bot.core.model import EndReason, GrantState
+from bot.core.rules import Tickets
+from bot.core.tickets import LOOK_UP_AGAIN, WATCH_EVERY, TicketAnswer
+from bot.operations.requests.accept_vote import Press, submit_vote
+from bot.operations.requests.describe_request import describe_request
+from bot.operations.requests.request_access import Waiting, request_access
+from bot.worker.ticket_desk import TicketDesk
+from tests.connectors.raw_server import RawServer, read_request
+from tests.factories import BEN, CARA, GROUPS, Made, a_person
+from tests.first_look import Slack, Start
+
+ROLE = 'ticket = "^[A-Z]+-[0-9]+$"\n'
+TABLE = '[tickets]\nkind = "webhook"\nurl = "{}"\ntoken = "s3cret"\nends_access = true\n'
+
+
+@dataclass
+class Desk:
+    """A ticket system: every ticket is `state`, and `asked` has each that was looked up."""
+
+    state: str = "open"
+    asked: list[str] = field(default_factory=list)
+
+    def serve(self, line: socket.socket, over: threading.Event) -> None:
+        self.asked.append(json.loads(read_request(line).partition(b"\r\n\r\n")[2])["ticket"])
+        said = {"found": self.state != "gone", "open": self.state == "open"}
+        body = json.dumps(said).encode()
+        status = b"500 Oops" if self.state == "broken" else b"200 OK"
+        line.sendall(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body))
+
+
+@pytest.fixture
+def desk(made: Made) -> Iterator[Desk]:
+    found = Desk()
+    server = RawServer(found.serve)
+    made.set_policy(shop_admin=ROLE + TABLE.format(server.url))
+    yield found
+    server.close()
+
+
+@pytest.fixture
+def start(made: Made, desk: Desk) -> Start:
+    return Start(made, Slack(dict(GROUPS)))
+
+
+def pending(made: Made) -> list[str]:
+    return [str(id) for (id,) in made.rows("SELECT id FROM requests WHERE state = 'pending'")]
+
+
+def test_a_request_waits_for_its_ticket_and_is_made_then(start: Start, desk: Desk) -> None:
+    assert isinstance(start.ask(), Waiting)
+    start.work()
+    (request,) = pending(start.made)
+    assert desk.asked == ["OPS-1"]
+    card = describe_request(start.made.world, request)
+    assert card is not None
+    assert [each.text for each in card.criteria if each.name == "ticket"] == [
+        "the ticket was found and open"
+    ]
+
+
+@pytest.mark.parametrize(("state", "words"), [("closed", "is closed"), ("gone", "There is no")])
+def test_a_ticket_that_does_not_do_is_refused_with_the_reason(
+    start: Start, desk: Desk, state: str, words: str
+) -> None:
+    desk.state = state
+    start.ask()
+    start.work()
+    assert pending(start.made) == []
+    assert words in json.dumps(start.told("refused"))
+
+
+def test_what_cannot_be_looked_up_is_asked_of_people(start: Start, desk: Desk) -> None:
+    desk.state = "broken"
+    start.ask()
+    start.work()
+    (request,) = pending(start.made)
+    card = describe_request(start.made.world, request)
+    assert card is not None
+    (found,) = [each for each in card.criteria if each.name == "ticket"]
+    assert found.text == "the ticket could not be looked up: 127.0.0.1 answered 500"
+
+
+def test_it_is_looked_up_again_at_the_decision(start: Start, desk: Desk) -> None:
+    start.ask()
+    start.work()
+    (request,) = pending(start.made)
+    start.made.clock.at += LOOK_UP_AGAIN + 1
+    desk.state = "closed"
+    submit_vote(start.made.world, Press(request, a_person(BEN), approve=True))
+    start.work()
+    assert desk.asked == ["OPS-1", "OPS-1"]
+    assert pending(start.made) == [request]
+    assert "is closed" in json.dumps(start.told("refused"))
+
+
+def test_within_a_minute_it_is_not_looked_up_again(start: Start, desk: Desk) -> None:
+    start.ask()
+    start.work()
+    (request,) = pending(start.made)
+    submit_vote(start.made.world, Press(request, a_person(BEN), approve=True))
+    start.work()
+    assert desk.asked == ["OPS-1"]
+
+
+def test_access_ends_with_its_ticket(made: Made, desk: Desk) -> None:
+    looker = TicketDesk(made.world)
+    looker.look_up_for("shop-admin", "OPS-1")
+    grant = made.a_grant()
+    looker.watch()
+    assert made.grant(grant.id).state is GrantState.ACTIVE
+    desk.state = "closed"
+    looker.watch()
+    assert made.grant(grant.id).state is GrantState.ACTIVE  # five minutes are not over
+    made.clock.at += WATCH_EVERY
+    TicketDesk(made.another_process()).watch()
+    found = made.grant(grant.id)
+    assert (found.state, found.end_reason) == (GrantState.ENDING, EndReason.REVOKED)
+
+
+@pytest.mark.parametrize("state", ["broken", "gone"])
+def test_what_is_unknown_ends_no_access(made: Made, desk: Desk, state: str) -> None:
+    looker = TicketDesk(made.world)
+    looker.look_up_for("shop-admin", "OPS-1")
+    grant = made.a_grant()
+    desk.state = state
+    for _ in range(3):
+        made.clock.at += WATCH_EVERY
+        looker.watch()
+    assert len(desk.asked) == 4
+    assert made.grant(grant.id).state is GrantState.ACTIVE
+
+
+def test_a_log_line_has_the_ticket_s_id_and_no_secret(
+    made: Made, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(tickets: Tickets, ticket: str) -> TicketAnswer:
+        raise SystemUnavailable("127.0.0.1 answered 500")
+
+    TicketDesk(made.world, fails).look_up_for("shop-admin", "OPS-1")
+    assert caplog.messages == ["the ticket OPS-1 could not be looked up: 127.0.0.1 answered 500"]
+
+
+def test_a_ticket_of_another_form_is_not_looked_up(made: Made, desk: Desk) -> None:
+    TicketDesk(made.world).look_up_for("shop-admin", "../OPS-1")
+    request_access(made.world, Ask(CARA, "shop-admin", "because", 3600, "../OPS-1"))
+    assert desk.asked == []
