@@ -562,11 +562,11 @@ def test_a_message_has_a_text_for_notifications_and_screen_readers(render: Rende
 
 
 @every_render
-def test_only_revoke_and_remove_are_styled_as_danger_and_need_a_confirmation(
+def test_only_what_ends_access_is_styled_as_danger_and_needs_a_confirmation(
     render: Render,
 ) -> None:
     for button in elements(render("words"), "button"):
-        is_revoke = button["text"]["text"] in ("Revoke", "End now", "Remove")
+        is_revoke = button["text"]["text"] in ("Revoke", "End", "End now", "Remove")
         assert (button.get("style") == "danger") == is_revoke
         assert not is_revoke or button["confirm"]["style"] == "danger"
 

@@ -185,6 +185,11 @@ def open_button(ramp: Ramp, stage: PlannedStage, about: str) -> Element:
     return button("Open stage", Action.OPEN_STAGE, f"{ramp.id}:{stage.number}", about, "primary")
 
 
+def _open_first(view: RampView) -> list[Element]:
+    """Opens the first stage that is ready. Then the button is for the next one."""
+    return [open_button(view.ramp, each, f"stage {each.number}") for each in view.ready[:1]]
+
+
 def lead_buttons(view: RampView) -> list[Element]:
     """What a lead can do with a ramp in its state; nothing once it is over."""
     ramp, about = view.ramp, f"onboarding of {view.names.get(view.ramp.newcomer, 'the newcomer')}"
@@ -354,8 +359,7 @@ def _mentor_left(view: RampView, number: int, reader: str) -> Message:
     if ramp.mentor:
         words: list[Part] = ["The onboarding of ", *person(view), " has a mentor again: "]
         return _settled(view, [*words, who(ramp.mentor), "."])
-    buttons = [open_button(ramp, each, f"stage {each.number}") for each in view.ready[:3]]
-    buttons += lead_buttons(view)
+    buttons = [*_open_first(view), *lead_buttons(view)]
     return message(
         f"The mentor of {person_text(view)} left.",
         paragraph(
@@ -483,11 +487,8 @@ def row(view: RampView, is_lead: bool, reader: str) -> list[Block]:
     ramp = view.ramp
     state: list[Part] = [" is planned, "] if ramp.state is RampState.PLANNED else [", "]
     given = _listed(_given_lines(view))
-    buttons = [
-        open_button(ramp, each, f"stage {each.number}")
-        for each in view.ready[:2]
-        if reader in view.mentors and ramp.state is RampState.RUNNING
-    ]
+    is_mentor = reader in view.mentors and ramp.state is RampState.RUNNING
+    buttons = _open_first(view) if is_mentor else []
     buttons += lead_buttons(view) if is_lead and reader != ramp.newcomer else []
     words = paragraph(
         [*person(view), *state, bold(ramp.title, 75), ", ", *_until(ramp), "."],
