@@ -2,6 +2,7 @@
 transaction, and keeps the criteria as they were."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,7 +24,8 @@ from bot.core.criteria import (
 )
 from bot.core.model import RULE, Directory, Grant, Person, Request, folded
 from bot.core.on_call import has_shift, is_believed
-from bot.core.roles import Role, names_of
+from bot.core.recorded_facts import recorded_facts
+from bot.core.roles import Role, names_of, references
 from bot.core.rules import OnCall
 from bot.operations._open_emergency import has_open_emergency
 from bot.operations._unit_of_work import Snapshot, UnitOfWork
@@ -118,6 +120,10 @@ def _on_call(u: Snapshot, role: Role, person: str) -> dict[str, frozenset[str]]:
     """Who is on call now, by duty, as far as this person is concerned; a duty that could not be
     read is left out."""
     duties = {rule.on_call for rule in role.auto_approve if rule.on_call}
+    return _read_duties(u, duties, person)
+
+
+def _read_duties(u: Snapshot, duties: Iterable[str], person: str) -> dict[str, frozenset[str]]:
     found = {name: _people_on_call(u, u.policy.on_call[name], person) for name in duties}
     return {name: people for name, people in found.items() if people is not None}
 
@@ -140,11 +146,19 @@ def _people_on_call(u: Snapshot, duty: OnCall, person: str) -> frozenset[str] | 
 # --- as they were
 
 
-def keep_asked(u: UnitOfWork, request: Request, judged: Judgement) -> list[dict[str, Any]]:
-    """Keeps the criteria of a request that is being stored; returns them for its record."""
+def keep_asked(u: UnitOfWork, request: Request, judged: Judgement) -> dict[str, Any]:
+    """Keeps the criteria of a request that is being stored; returns them and the facts about its
+    requester for its record."""
     found = on_record(judged.criteria)
     judgements.keep(u.db, request.id, judgements.ASKED, u.now, found)
-    return found
+    facts = recorded_facts(
+        u.person(request.requester),
+        u.directory,
+        references(u.policy),
+        _read_duties(u, u.policy.on_call, request.requester),
+        has_open_emergency(u, request.requester),
+    )
+    return {"criteria": found, "facts": facts}
 
 
 def keep_decided(u: UnitOfWork, role: Role, request: Request) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from bot.operations.policy.record_policy import record_loaded
 from tests.builders import policy_text
 from tests.cli.conftest import Shop, run
 from tests.factories import ANA
@@ -43,3 +44,17 @@ def test_what_is_unknown_is_refused(shop: Shop) -> None:
     ):
         shown = run("policy", "explain", *words)
         assert shown.exit_code == 2 and said in shown.stderr
+
+
+def test_the_text_in_force_at_a_decision_is_found_in_the_log(shop: Shop) -> None:
+    for title in ("Before", "Then", "Now"):
+        shop.made.set_policy(shop_admin=f'title = "{title}"')
+        record_loaded(shop.made.world, shop.made.world.policy())
+        if title == "Then":
+            shop.ask()
+    decision = json.loads(run("audit", "list", "--event", "request:access:asked", "--json").stdout)
+    listed = ("audit", "list", "--event", "policy:file:loaded", "--json", "--limit", "100")
+    records = run(*listed, "--before", str(decision["seq"])).stdout.splitlines()
+    found = [json.loads(json.loads(line)["detail"]).get("text") for line in records]
+    assert 'title = "Then"' in next(filter(None, found))
+    assert len(run(*listed).stdout.splitlines()) == len(records) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -101,3 +102,12 @@ def test_groups_that_are_too_old_could_not_be_checked(made: Made) -> None:
     found = own(made)
     assert found.would is Would.UNKNOWN
     assert found.unchecked == ("@engineers", "@db-leads")
+
+
+def test_a_request_records_the_facts_about_its_requester(made: Made) -> None:
+    duty = '\n[oncall.backend]\ngroup = "@sre"'
+    made.set_policy(reports_read=f'ticket = "^OPS-1$"\n{duty}')
+    made.a_request("shop-admin", CARA)
+    ((detail,),) = made.log("request:access:asked", "detail")
+    facts = json.loads(detail)["facts"]
+    assert facts == {"groups": ["@sre", "S0SRE"], "on_call": {"backend": True}}

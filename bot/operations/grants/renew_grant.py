@@ -208,7 +208,7 @@ def _ask(
         duration=request.duration,
         renews=grant.id,
         why=why,
-        criteria=keep_asked(u, request, judged),
+        **keep_asked(u, request, judged),
     )
     ask_deciders(u, role, request)
     return replace(submitted(u, role, request), why=why)

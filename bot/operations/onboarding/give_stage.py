@@ -118,7 +118,7 @@ def _grant(
         ticket="",
         start_at=request.start_at,
         ramp=ramp.id,
-        criteria=keep_asked(u, request, judge_request(u, role, request, u.person(ramp.newcomer))),
+        **keep_asked(u, request, judge_request(u, role, request, u.person(ramp.newcomer))),
     )
     u.record(
         Event.APPROVAL_GIVEN,

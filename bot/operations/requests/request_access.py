@@ -220,7 +220,7 @@ def _submit(
         duration=request.duration,
         ticket=ask.ticket,
         start_at=ask.start_at,
-        criteria=keep_asked(u, request, judged),
+        **keep_asked(u, request, judged),
     )
     if judged.rule is not None:
         u.do(effects.post_approval(request, role.channel))
