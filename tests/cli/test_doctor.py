@@ -121,6 +121,30 @@ def test_every_connected_system_is_asked_and_named(
     ]
 
 
+def test_calendars_and_tickets_are_asked_and_named(installed: Path, tmp_path: Path) -> None:
+    head = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//t//EN\r\n"
+    (tmp_path / "empty.ics").write_text(head + "END:VCALENDAR\r\n")
+    shift = "BEGIN:VEVENT\r\nUID:1\r\nDTSTART:20200101T000000Z\r\nDURATION:P9000D\r\n"
+    shift += "SUMMARY:ana@example.com\r\nEND:VEVENT\r\n"
+    (tmp_path / "duty.ics").write_text(head + shift + "END:VCALENDAR\r\n")
+    (tmp_path / "page.ics").write_text("<html>")
+    names = ("duty", "empty", "page", "none")
+    tables = "".join(f'[oncall.{name}]\nical = "{tmp_path / name}.ics"\n' for name in names)
+    tickets = '[tickets]\nkind = "jira"\nurl = "http://127.0.0.1:1"\ntoken = "s3cret"\n'
+    (installed / "roles.toml").write_text(f"{policy_text()}\n{tables}{tickets}")
+    shown = run("doctor")
+    assert (
+        "ok    oncall.duty: the calendar can be read, and somebody is on call now" in shown.stdout
+    )
+    assert [line.partition(": ")[0] for line in bad(shown)] == [
+        "warn  oncall.empty",
+        "FAIL  oncall.page",
+        "FAIL  oncall.none",
+        "FAIL  tickets",
+    ]
+    assert "s3cret" not in shown.stdout
+
+
 def test_http_mode_is_examined_too(
     installed: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -634,6 +634,12 @@ COMING_WRONG = {
 }
 
 
+def test_a_calendar_needs_the_packages_that_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.config.roles.rules.find_spec", lambda name: None)
+    found = told(policy_text() + '\n[oncall.backend]\nical = "/srv/duty.ics"')
+    assert "oncall.backend.ical: needs packages that are missing" in found
+
+
 @pytest.mark.parametrize(("lines", "problem"), COMING_WRONG.values(), ids=COMING_WRONG)
 def test_later_features_are_checked_in_full_already(lines: str, problem: str) -> None:
     assert problem in told(policy_text() + "\n" + lines)
