@@ -21,18 +21,22 @@ _REQUESTS = (
     " decided_by FROM requests ORDER BY id{collate}"
 )
 _VOTES = (
-    "SELECT request_id, voter, at, duration, actions, tier FROM votes ORDER BY request_id{collate}"
+    "SELECT request_id, voter, at, duration, actions, tier, systems, start_at FROM votes ORDER BY"
+    " request_id{collate}"
 )
 _GRANTS = (
     "SELECT request_id, id, person, role, systems, actions, state, duration, starts_at, ends_at,"
-    " started_at, renewals, end_reason, end_by, ended_at FROM grants ORDER BY"
+    " started_at, renewals, end_reason, end_by, ended_at, system_actions FROM grants ORDER BY"
     " request_id{collate}, id"
 )
 _OF_GRANTS = (
     "SELECT g.request_id, {columns} FROM grants g JOIN {table} x ON x.grant_id = g.id ORDER BY"
     " g.request_id"
 )
-_LEASES = _OF_GRANTS.format(columns="x.grant_id, x.system, x.state", table="leases") + "{collate}"
+_LEASES = (
+    _OF_GRANTS.format(columns="x.grant_id, x.system, x.state, x.actions", table="leases")
+    + "{collate}"
+)
 _TOKENS = (
     _OF_GRANTS.format(
         columns="x.jti, x.grant_id, x.issued_at, x.expires_at, x.revoked_at", table="tokens"

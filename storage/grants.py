@@ -5,19 +5,20 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bot.core.lifecycle import GRANT, Move, after, sources
-from bot.core.model import Clock, EndReason, Grant, GrantState, Lease, Urgency
+from bot.core.model import Clock, EndReason, Grant, GrantState, Lease, SystemActions, Urgency
 from storage.database import Database, Reads
 
 _COLUMNS = (
     "id, request_id, person, role, systems, actions, state, duration, starts_at, ends_at,"
     " latest_end, started_at, renewals, remind_at, end_reason, end_by, ended_at, end_words,"
-    " urgency"
+    " urgency, system_actions"
 )
-_LEASE = "grant_id, system, connector, state, error, target, reach"
-_MARKS = ", ".join("?" * 19)
+_LEASE = "grant_id, system, connector, state, error, target, reach, actions"
+_MARKS = ", ".join("?" * 20)
 _STATES = {str(state): state for state in GrantState}
 _URGENCIES = {str(urgency): urgency for urgency in Urgency}
 """Calling the enumerations takes ten times as long, and thousands of rows are read at once."""
@@ -49,14 +50,23 @@ def insert(db: Database, g: Grant, leases: Iterable[Lease]) -> None:
         g.ended_at,
         g.end_words,
         g.urgency,
+        json.dumps(dict(g.system_actions)),
     )
     rows = [
-        (each.grant, each.system, each.connector, each.state, each.error, each.reach)
+        (
+            each.grant,
+            each.system,
+            each.connector,
+            each.state,
+            each.error,
+            each.reach,
+            json.dumps(each.actions),
+        )
         for each in leases
     ]
     db.run_many(
-        "INSERT INTO leases (grant_id, system, connector, state, error, reach) VALUES (?, ?, ?, ?,"
-        " ?, ?)",
+        "INSERT INTO leases (grant_id, system, connector, state, error, reach, actions) VALUES"
+        " (?, ?, ?, ?, ?, ?, ?)",
         rows,
     )
 
@@ -127,9 +137,9 @@ def live(
 
 def needs_of_others(db: Database, grant: str, system: str) -> list[tuple[str, tuple[str, ...]]]:
     """Returns the other grants that give this grant's holder access to this system, now or soon,
-    with their actions."""
+    with their actions there."""
     sql = (
-        "SELECT other.id, other.actions FROM grants this JOIN grants other ON other.person ="
+        "SELECT other.id, leases.actions FROM grants this JOIN grants other ON other.person ="
         " this.person JOIN leases ON leases.grant_id = other.id AND leases.system = ? WHERE this.id"
         " = ? AND other.id <> this.id AND other.state NOT IN ('ended', 'failed') AND other.state IN"
         " ('starting', 'active') ORDER BY other.id"
@@ -142,7 +152,7 @@ def needs_beside(db: Reads, ids: Sequence[str]) -> dict[tuple[str, str], set[str
     or soon, by grant and system."""
     marks = ", ".join("?" * len(ids))
     sql = (
-        "SELECT this.id, leases.system, other.actions FROM grants this JOIN grants other ON"
+        "SELECT this.id, leases.system, leases.actions FROM grants this JOIN grants other ON"
         " other.person = this.person JOIN leases ON leases.grant_id = other.id WHERE this.id IN"
         f" ({marks}) AND other.id <> this.id AND other.state NOT IN ('ended', 'failed') AND"
         " other.state IN ('starting', 'active')"
@@ -213,7 +223,7 @@ def needs_of(
     end."""
     marks = ", ".join("?" * len(people))
     sql = (
-        "SELECT grants.person, grants.id, leases.system, grants.actions, grants.ends_at FROM"
+        "SELECT grants.person, grants.id, leases.system, leases.actions, grants.ends_at FROM"
         f" grants JOIN leases ON leases.grant_id = grants.id WHERE grants.person IN ({marks}) AND"
         " grants.state NOT IN ('ended', 'failed') AND (grants.state = 'active' OR (grants.state ="
         " 'starting' AND grants.clock > 0))"
@@ -518,7 +528,7 @@ def _one(row: tuple[Any, ...] | None) -> Grant | None:
     values[4], values[5] = _list(row[4]), _list(row[5])
     values[6] = _STATES[row[6]]
     values[14] = EndReason(row[14]) if row[14] else None
-    values[18] = _URGENCIES[row[18]]
+    values[18], values[19] = _URGENCIES[row[18]], _by_system(row[19])
     return Grant(*values)
 
 
@@ -528,10 +538,17 @@ def _list(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
 
 
+@lru_cache(maxsize=1024)
+def _by_system(text: str) -> SystemActions:
+    """Parses stored lists of actions by system."""
+    each = json.loads(text)
+    return MappingProxyType({system: tuple(actions) for system, actions in each.items()})
+
+
 def _many(rows: Iterable[tuple[Any, ...]]) -> list[Grant]:
     return [found for row in rows if (found := _one(row)) is not None]
 
 
 def _lease(row: tuple[Any, ...]) -> Lease:
-    grant, system, connector, state, *rest = row
-    return Lease(grant, system, connector, _STATES[state], *rest)
+    grant, system, connector, state, error, target, reach, actions = row
+    return Lease(grant, system, connector, _STATES[state], error, target, reach, _list(actions))

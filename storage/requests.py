@@ -10,9 +10,10 @@ from storage.database import Database
 
 _COLUMNS = (
     "id, requester, role, systems, actions, fingerprint, duration, reason, ticket, start_at, state,"
-    " created_at, lapses_at, renews, decided_at, decided_by, decision_reason, urgency"
+    " created_at, lapses_at, renews, decided_at, decided_by, decision_reason, urgency,"
+    " system_actions"
 )
-_MARKS = ", ".join("?" * 18)
+_MARKS = ", ".join("?" * 19)
 
 
 def insert(db: Database, r: Request) -> bool:
@@ -39,6 +40,7 @@ def insert(db: Database, r: Request) -> bool:
             r.decided_by,
             r.decision_reason,
             r.urgency,
+            json.dumps(dict(r.system_actions)),
         )
         == 1
     )
@@ -194,27 +196,33 @@ def move(db: Database, request: str, move: Move, at: int, by: str, reason: str =
 def add_vote(db: Database, vote: Vote) -> bool:
     """Stores a vote. Each person has one, and the latest terms replace earlier ones. Returns False
     if they are the same."""
+    terms = ("duration", "actions", "tier", "systems", "start_at")
+    columns = ", ".join(terms)
+    renewed = ", ".join(f"{column} = excluded.{column}" for column in terms)
+    differ = " OR ".join(f"votes.{column} IS DISTINCT FROM excluded.{column}" for column in terms)
     sql = (
-        "INSERT INTO votes (request_id, voter, at, duration, actions, tier) VALUES (?, ?, ?, ?, ?,"
-        " ?) ON CONFLICT (request_id, voter) DO UPDATE SET at = excluded.at, duration ="
-        " excluded.duration, actions = excluded.actions, tier = excluded.tier WHERE votes.duration"
-        " <> excluded.duration OR votes.actions <> excluded.actions OR votes.tier <> excluded.tier"
+        f"INSERT INTO votes (request_id, voter, at, {columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON"
+        f" CONFLICT (request_id, voter) DO UPDATE SET at = excluded.at, {renewed} WHERE {differ}"
     )
-    actions = json.dumps(vote.actions)
-    values = (vote.request, vote.voter, vote.at, vote.duration, actions, vote.tier)
-    return db.run(sql, *values) == 1
+    given = (vote.duration, json.dumps(vote.actions), vote.tier)
+    narrower = (json.dumps(vote.systems), vote.start_at)
+    return db.run(sql, vote.request, vote.voter, vote.at, *given, *narrower) == 1
 
 
 def votes(db: Database, request: str) -> list[Vote]:
     sql = (
-        "SELECT request_id, voter, at, duration, actions, tier FROM votes WHERE request_id = ?"
-        " ORDER BY at, voter"
+        "SELECT request_id, voter, at, duration, actions, tier, systems, start_at FROM votes WHERE"
+        " request_id = ? ORDER BY at, voter"
     )
-    rows = db.rows(sql, request)
     return [
-        Vote(req, voter, at, duration, tuple(json.loads(actions)), tier)
-        for req, voter, at, duration, actions, tier in rows
+        Vote(req, voter, at, duration, tuple(json.loads(actions)), tier, _some(systems), start_at)
+        for req, voter, at, duration, actions, tier, systems, start_at in db.rows(sql, request)
     ]
+
+
+def _some(text: str) -> tuple[str, ...] | None:
+    found = json.loads(text)
+    return None if found is None else tuple(found)
 
 
 def history(db: Database, person: str, role: str) -> dict[str, int]:
@@ -297,6 +305,7 @@ def _one(row: tuple[Any, ...] | None) -> Request | None:
     values = list(row)
     values[3], values[4] = tuple(json.loads(row[3])), tuple(json.loads(row[4]))
     values[10], values[17] = RequestState(row[10]), Urgency(row[17])
+    values[18] = {system: tuple(actions) for system, actions in json.loads(row[18]).items()}
     return Request(*values)
 
 

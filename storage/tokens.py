@@ -13,7 +13,7 @@ class Checked(NamedTuple):
     grant: str
     person: str
     role: str
-    actions: str
+    actions: str | None
     state: str
     issued_at: int
     expires_at: int
@@ -25,7 +25,7 @@ class Checked(NamedTuple):
 
 
 _CHECK = (
-    "SELECT t.hash, g.id, g.person, g.role, g.actions, g.state, t.issued_at, t.expires_at,"
+    "SELECT t.hash, g.id, g.person, g.role, l.actions, g.state, t.issued_at, t.expires_at,"
     " t.revoked_at, g.ends_at, COALESCE(p.email, ''), l.system, x.until FROM tokens t JOIN grants g"
     " ON g.id = t.grant_id LEFT JOIN leases l ON l.grant_id = g.id AND l.system = ? LEFT JOIN gates"
     " x ON x.grant_id = g.id AND x.system = l.system LEFT JOIN people p ON p.id = g.person WHERE"

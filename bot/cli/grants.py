@@ -95,6 +95,7 @@ def _as_json(grant: Grant, used: GrantUsage) -> dict[str, object]:
         "role": grant.role,
         "systems": grant.systems,
         "actions": grant.actions,
+        "system_actions": dict(grant.system_actions),
         "state": grant.state,
         "starts_at": moment(grant.starts_at),
         "ends_at": moment(grant.ends_at),

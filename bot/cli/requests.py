@@ -180,6 +180,7 @@ def _as_json(request: Request) -> dict[str, object]:
         "role": request.role,
         "systems": request.systems,
         "actions": request.actions,
+        "system_actions": dict(request.system_actions),
         "duration": request.duration,
         "reason": request.reason,
         "ticket": request.ticket,

@@ -279,7 +279,9 @@ def _wrong_role(action: str) -> str:
 def _whole_cluster(role: Role, system: System) -> Iterator[tuple[str, str]]:
     """A broad ClusterRole gives much more without a namespace: `admin` and `edit` read every Secret
     of the cluster."""
-    if not system.settings.get("namespace") and {"admin", "edit"} & set(role.actions):
+    if not system.settings.get("namespace") and {"admin", "edit"} & set(
+        role.actions_of(system.name)
+    ):
         yield (
             "whole-cluster",
             f"{system.name} has no namespace: the role is for the whole cluster, Secrets included",

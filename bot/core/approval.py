@@ -18,9 +18,22 @@ from bot.core.authority import (
     shortage,
 )
 from bot.core.durations import format_duration
-from bot.core.model import Directory, Grant, GrantState, Lease, Person, Request, Vote
+from bot.core.model import (
+    Directory,
+    Grant,
+    GrantState,
+    Lease,
+    Person,
+    Request,
+    Terms,
+    Vote,
+    all_actions,
+)
 from bot.core.roles import Role, System
 from bot.core.rules import Tier
+
+LATEST_START = 30 * 86400
+"""Seconds ahead that a start may lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,14 +222,29 @@ def with_vote(votes: Sequence[Vote], vote: Vote) -> list[Vote]:
     )
 
 
-def terms(request: Request, votes: Iterable[Vote]) -> tuple[int, tuple[str, ...]]:
-    """Duration and actions that all of these votes allow: the strictest of the approvers sets the
-    terms."""
+def terms(request: Request, votes: Iterable[Vote]) -> Terms:
+    """What all of these votes allow: the strictest of the approvers sets the terms. A system of
+    which no action is left is left out."""
     votes = list(votes)
+    systems = tuple(
+        system
+        for system in request.systems
+        if all(vote.systems is None or system in vote.systems for vote in votes)
+    )
     actions = tuple(
         action for action in request.actions if all(action in vote.actions for vote in votes)
     )
-    return min(vote.duration for vote in votes), actions
+    starts = [vote.start_at for vote in votes if vote.start_at is not None]
+    duration = min(vote.duration for vote in votes)
+    start_at = max((*starts, request.start_at or 0)) if starts else request.start_at
+    if not request.system_actions:
+        return Terms(duration, start_at, systems, actions)
+    each = {
+        system: tuple(action for action in request.actions_of(system) if action in actions)
+        for system in systems
+    }
+    left = {name: these for name, these in each.items() if these or not request.actions_of(name)}
+    return Terms(duration, start_at, tuple(left), all_actions(left), left)
 
 
 def something_left(
@@ -227,26 +255,51 @@ def something_left(
     latest = list({vote.voter: vote for vote in votes}.values())
     so_far = count(role, request, latest, authority)
     counted = [vote for vote in latest if vote.voter in (*so_far.earlier, *so_far.have)]
-    if not request.actions or terms(request, counted or latest)[1]:
+    left = terms(request, counted or latest)
+    if left.systems and (left.actions or not request.actions):
         return None
+    what = "action" if left.systems else "system"
     return Refused(
-        "Another approver left out exactly the actions that you leave in, so nothing would be"
-        " given. Agree on at least one action, or deny.",
-        field="actions",
+        f"Another approver left out exactly the {what}s that you leave in, so nothing would be"
+        f" given. Agree on at least one {what}, or deny.",
+        field=f"{what}s",
     )
 
 
-def narrowed(request: Request, duration: int, actions: tuple[str, ...]) -> Refused | None:
-    """An approver may give less than was asked for, never more and never nothing; where no actions
-    are the least that a system can give (ssh), none were asked for."""
-    if not 0 < duration <= request.duration:
+def narrowed(request: Request, vote: Vote, now: int) -> Refused | None:
+    """An approver may give less than was asked for and later, never more, never earlier and never
+    nothing; where no actions are the least that a system can give (ssh), none were asked for."""
+    if not 0 < vote.duration <= request.duration:
         return Refused(
             f"You can only shorten: {format_duration(request.duration)} were asked for. Enter that"
             " much or less.",
             field="duration",
         )
-    if bool(actions) != bool(request.actions) or not set(actions) <= set(request.actions):
+    if bool(vote.actions) != bool(request.actions) or not set(vote.actions) <= set(request.actions):
         return Refused("Choose at least one of the actions that were asked for.", field="actions")
+    if vote.systems is not None and not set(vote.systems) <= set(request.systems):
+        return Refused("Choose only systems that were asked for.", field="systems")
+    if vote.systems == () or not terms(request, [vote]).systems:
+        return Refused("Choose at least one system, and one of its actions.", field="systems")
+    return _later(request, vote.start_at, now)
+
+
+def _later(request: Request, start_at: int | None, now: int) -> Refused | None:
+    """Refuses a start that is earlier than asked for."""
+    if start_at is None or start_at == request.start_at:
+        return None
+    if request.renews is not None:
+        return Refused("A renewal has no start of its own. Leave the start as it is.", "start")
+    if start_at < max(now, request.start_at or 0):
+        return Refused(
+            "It can only start later than asked for. Choose a later start, or leave it as it is.",
+            "start",
+        )
+    if start_at > now + LATEST_START:
+        return Refused(
+            f"The start is too far away; {format_duration(LATEST_START)} ahead is the most.",
+            "start",
+        )
     return None
 
 
@@ -319,7 +372,7 @@ def _short_tiers(role: Role, short: Shortage) -> tuple[str, str]:
 
 
 def may_renew_pending(
-    role: Role, request: Request, grant: Grant | None, actions: tuple[str, ...], now: int
+    role: Role, request: Request, grant: Grant | None, vote: Vote, now: int
 ) -> Refused | None:
     """Refuses to extend what is over, or what the role does not renew at all, and to leave out what
     is in use; a request that renews nothing passes."""
@@ -335,9 +388,14 @@ def may_renew_pending(
             f"{role.name} can't be renewed by now. Deny it, and let the requester ask again when"
             " the access has ended."
         )
-    if set(actions) != set(request.actions):
+    if set(vote.actions) != set(request.actions):
         return Refused(
             "A renewal keeps all actions. Shorten it, or deny it and let the requester ask again.",
             "actions",
+        )
+    if vote.systems is not None and set(vote.systems) != set(request.systems):
+        return Refused(
+            "A renewal keeps all systems. Shorten it, or deny it and let the requester ask again.",
+            "systems",
         )
     return None

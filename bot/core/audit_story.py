@@ -29,6 +29,8 @@ class VoteRow(NamedTuple):
     duration: int
     actions: str
     tier: str
+    systems: str
+    start_at: int | None
 
 
 class GrantRow(NamedTuple):
@@ -47,6 +49,7 @@ class GrantRow(NamedTuple):
     end_reason: str | None
     end_by: str | None
     ended_at: int | None
+    system_actions: str
 
 
 class LeaseRow(NamedTuple):
@@ -54,6 +57,7 @@ class LeaseRow(NamedTuple):
     grant: str
     system: str
     state: str
+    actions: str
 
 
 class TokenRow(NamedTuple):
@@ -274,6 +278,8 @@ def _votes(c: _Comparison, request: RequestRow) -> None:
             duration=(vote.duration, detail.get("duration")),
             actions=(_list(vote.actions), _items(detail, "actions")),
             tier=(vote.tier, detail.get("tier", "")),
+            systems=(_value(vote.systems), detail.get("given_systems")),
+            start=(vote.start_at, detail.get("start_at")),
         )
     for voter, record in latest.items():
         c.say(
@@ -285,10 +291,11 @@ def _votes(c: _Comparison, request: RequestRow) -> None:
 
 def _grant(c: _Comparison, request: RequestRow, grant: GrantRow) -> None:
     what, systems = f"grant {grant.id} of {grant.person}", _list(grant.systems)
+    approvals = c.of(Event.APPROVAL_GIVEN)
     for name, row, asked in (
         ("person", grant.person, request.requester),
         ("role", grant.role, request.role),
-        ("systems", systems, _list(request.systems)),
+        *([] if approvals else [("systems", systems, _list(request.systems))]),
     ):
         if row != asked:
             c.say(f"{what}: {name} is {row!s:.60}, its request is for {asked!s:.60}")
@@ -299,6 +306,8 @@ def _grant(c: _Comparison, request: RequestRow, grant: GrantRow) -> None:
             record,
             duration=(grant.duration, detail.get("duration")),
             actions=(_list(grant.actions), _items(detail, "actions")),
+            systems=(systems, _items(detail, "given_systems") or _list(request.systems)),
+            actions_by_system=(_value(grant.system_actions), detail.get("system_actions", {})),
         )
     _grant_state(c, grant, what, systems)
     _leases(c, grant, what, systems)
@@ -374,7 +383,15 @@ def _leases(c: _Comparison, grant: GrantRow, what: str, systems: Sequence[str]) 
         for event in (Event.GRANT_ENDED, Event.START_UNDONE)
         for record in c.of(event, grant.id)
     }
+    each = _value(grant.system_actions)
     for lease in leases:
+        given = each.get(lease.system, []) if isinstance(each, dict) and each else None
+        given = _list(grant.actions) if given is None else given
+        if _list(lease.actions) != given:
+            c.say(
+                f"{what}: it gives {given!s:.60} on {lease.system}, and its lease has"
+                f" {_list(lease.actions)!s:.60}"
+            )
         if lease.state == "ended" and lease.system not in gone:
             c.say(f"{what} has ended on {lease.system}, and no record says so")
 
@@ -472,6 +489,14 @@ def _items(detail: Mapping[str, object], name: str) -> list[str]:
 def _systems(record: RecordRow) -> list[str]:
     """The systems of a record: one is in its column, several are in its detail."""
     return [record.system] if record.system else _items(_detail(record), "systems")
+
+
+def _value(text: str) -> object:
+    """The value of a JSON text; the text itself where it is none."""
+    try:
+        return loads(text)
+    except (ValueError, TypeError):
+        return str(text)
 
 
 def _list(text: str) -> list[str]:

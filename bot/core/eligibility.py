@@ -5,7 +5,7 @@ decides from values and knows neither what the person holds already nor how the 
 import difflib
 from dataclasses import dataclass, field
 
-from bot.core.approval import Refused
+from bot.core.approval import LATEST_START, Refused
 from bot.core.audit import without_unstorable
 from bot.core.durations import format_duration
 from bot.core.model import Directory, Person
@@ -15,9 +15,6 @@ REASON_LIMIT = 3000
 """Characters; what Slack's multi-line input takes (plain_text_input, `max_length`)."""
 
 TICKET_LIMIT = 200
-
-LATEST_START = 30 * 86400
-"""Seconds ahead that a start may lie."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,10 +96,25 @@ HELD = frozenset({GrantState.SCHEDULED, GrantState.STARTING, GrantState.ACTIVE})
 """The states in which a person has, or will soon have, the access."""
 
 
+SystemActions = Mapping[str, tuple[str, ...]]
+"""The actions for each system, where they differ; empty where the same ones are for all."""
+
+
+def actions_on(system: str, actions: tuple[str, ...], each: SystemActions) -> tuple[str, ...]:
+    """The actions for this system alone: those of `each`, or `actions` where they do not differ."""
+    return each.get(system, ()) if each else actions
+
+
+def all_actions(each: SystemActions) -> tuple[str, ...]:
+    """Every action of these systems, once."""
+    return tuple(dict.fromkeys(action for actions in each.values() for action in actions))
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request for a role. `renews` is the grant that an approval extends, `systems` and `actions`
-    are those of the role at that time, and `fingerprint` identifies the role as it was shown."""
+    """A request for a role. `renews` is the grant that an approval extends, `systems`, `actions`
+    and `system_actions` are those of the role at that time, and `fingerprint` identifies the role
+    as it was shown."""
 
     id: str
     requester: str
@@ -119,6 +134,11 @@ class Request:
     decided_by: str | None = None
     decision_reason: str = ""
     urgency: Urgency = Urgency.ORDINARY
+    system_actions: SystemActions = field(default_factory=dict)
+
+    def actions_of(self, system: str) -> tuple[str, ...]:
+        """What is asked for on this system."""
+        return actions_on(system, self.actions, self.system_actions)
 
     @property
     def decided_by_each(self) -> tuple[str, ...]:
@@ -130,7 +150,8 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Vote:
     """One approver's approval of one request, for at most this duration and these actions. `tier`
-    is the name of the tier that was asked then, "" for a role without tiers."""
+    is the name of the tier that was asked then, "" for a role without tiers. `systems` None means
+    all that were asked for, `start_at` None the start that was asked for."""
 
     request: str
     voter: str
@@ -138,6 +159,34 @@ class Vote:
     duration: int
     actions: tuple[str, ...]
     tier: str = ""
+    systems: tuple[str, ...] | None = None
+    start_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is given: for how long, from when (None: at once), and which actions on which
+    systems."""
+
+    duration: int
+    start_at: int | None
+    systems: tuple[str, ...]
+    actions: tuple[str, ...]
+    system_actions: SystemActions = field(default_factory=dict)
+
+    def actions_of(self, system: str) -> tuple[str, ...]:
+        return actions_on(system, self.actions, self.system_actions)
+
+
+def as_asked(request: Request) -> Terms:
+    """The terms of a request of which nothing was left out."""
+    return Terms(
+        request.duration,
+        request.start_at,
+        request.systems,
+        request.actions,
+        request.system_actions,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +214,17 @@ class Grant:
     ended_at: int | None = None
     end_words: str = ""
     urgency: Urgency = Urgency.ORDINARY
+    system_actions: SystemActions = field(default_factory=dict)
+
+    def actions_of(self, system: str) -> tuple[str, ...]:
+        """What it gives on this system."""
+        return actions_on(system, self.actions, self.system_actions)
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One grant on one system. `target` is the address where the access was created, "" if unknown.
-    `reach` is `System.reach` as approved, "" if unknown."""
+    """One grant on one system, with its actions there. `target` is the address where the access was
+    created, "" if unknown. `reach` is `System.reach` as approved, "" if unknown."""
 
     grant: str
     system: str
@@ -179,6 +233,7 @@ class Lease:
     error: str = ""
     target: str = ""
     reach: str = ""
+    actions: tuple[str, ...] = ()
 
 
 CLOCKS_APART = 60

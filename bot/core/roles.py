@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from bot.core.model import Person, folded
+from bot.core.model import Person, actions_on, folded
 from bot.core.rules import (
     AutoApproval,
     Bundle,
@@ -127,7 +127,7 @@ class Role:
 
     def actions_of(self, system: str) -> tuple[str, ...]:
         """What the role gives on this system."""
-        return self.system_actions.get(system, () if self.system_actions else self.actions)
+        return actions_on(system, self.actions, self.system_actions)
 
 
 @lru_cache(maxsize=1024)

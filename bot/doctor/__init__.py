@@ -107,7 +107,8 @@ def systems(deployment: Deployment) -> Iterator[Finding]:
 
 def _wrong(policy: Policy, connectors: Systems, name: str) -> list[str] | None:
     """Lists the problems of a system and of its roles; None if its connector has no live check."""
-    roles = {role.name: role.actions for role in policy.roles.values() if name in role.systems}
+    using = [role for role in policy.roles.values() if name in role.systems]
+    roles = {role.name: role.actions_of(name) for role in using}
     return problems_of(connectors, policy.systems[name], roles)
 
 

@@ -10,6 +10,7 @@ from bot.core.emergency import EmergencyReview, next_ping
 from bot.core.errors import StorageUnavailable
 from bot.core.model import Grant, Request
 from bot.core.roles import Role
+from bot.operations._begin_grant import system_actions_on_record
 from bot.operations._unit_of_work import UnitOfWork
 from storage import emergencies
 
@@ -50,6 +51,7 @@ def open_emergency(
         reason=request.reason,
         duration=grant.duration,
         actions=list(grant.actions),
+        **system_actions_on_record(grant.system_actions),
         approvers=list(approvers),
         decided_by=request.decided_by,
     )

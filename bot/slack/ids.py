@@ -76,6 +76,7 @@ class Field(StrEnum):
     REASON = "reason"
     TICKET = "ticket"
     START = "start"
+    SYSTEMS = "systems"
     ACTIONS = "actions"
     DRILL = "drill"
     CONCLUSION = "conclusion"

@@ -175,22 +175,32 @@ def deny(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
 
 
 def edit(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
-    """Approves a shorter duration or fewer actions than requested."""
+    """Approves a shorter duration, fewer systems or actions, or a later start than requested. A
+    duration like `until 18:00` counts from the start."""
+    card = describe_request(ctx.world, form.metadata)
+    start = form.texts.get(Field.START, "")
+    start_at = int(start) if start.isdecimal() else None
+    begins = start_at or (card.request.start_at if card else None) or 0
     try:
-        duration = parse_span(form.texts.get(Field.DURATION, ""), ctx.now, person.tz)
+        length = form.texts.get(Field.DURATION, "")
+        duration = parse_span(length, max(ctx.now, begins), person.tz)
     except BadDuration as bad:
         return _refused(
             form, refuse_action(ctx.world, person.id, "approve", Refused(str(bad), Field.DURATION))
         )
-    card = describe_request(ctx.world, form.metadata)
-    actions = edit_modal.ticked(card.request.actions if card else (), form.choices)
-    if (
-        refused := check_narrowing(ctx.world, form.metadata, person.id, duration, actions)
-    ) is not None:
-        return _refused(form, refused)
-    return _pressed(
-        ctx, form, Press(form.metadata, person, True, duration=duration, actions=actions)
+    asked = card.request if card else None
+    press = Press(
+        form.metadata,
+        person,
+        True,
+        duration=duration,
+        actions=edit_modal.ticked(asked.actions if asked else (), form.choices),
+        systems=edit_modal.ticked(asked.systems if asked else (), form.choices, Field.SYSTEMS),
+        start_at=start_at,
     )
+    if (refused := check_narrowing(ctx.world, press)) is not None:
+        return _refused(form, refused)
+    return _pressed(ctx, form, press)
 
 
 def _pressed(ctx: ListenerContext, form: Submission, press: Press) -> Reply:

@@ -27,7 +27,8 @@ CREATE TABLE requests (
   actions TEXT NOT NULL, fingerprint TEXT NOT NULL, duration BIGINT NOT NULL, reason TEXT NOT NULL,
   ticket TEXT NOT NULL, start_at BIGINT, state TEXT NOT NULL, created_at BIGINT NOT NULL,
   lapses_at BIGINT NOT NULL, renews TEXT, decided_at BIGINT, decided_by TEXT,
-  decision_reason TEXT NOT NULL, urgency TEXT NOT NULL DEFAULT ''
+  decision_reason TEXT NOT NULL, urgency TEXT NOT NULL DEFAULT '',
+  system_actions TEXT NOT NULL DEFAULT '{{}}'
 );
 CREATE UNIQUE INDEX requests_one_pending ON requests (requester, role) WHERE state = 'pending';
 CREATE INDEX requests_pending ON requests (lapses_at) WHERE state = 'pending';
@@ -62,7 +63,7 @@ CREATE TABLE preapproval_uses (
 CREATE TABLE votes (
   request_id TEXT NOT NULL REFERENCES requests (id), voter TEXT NOT NULL, at BIGINT NOT NULL,
   duration BIGINT NOT NULL, actions TEXT NOT NULL, tier TEXT NOT NULL DEFAULT '',
-  PRIMARY KEY (request_id, voter)
+  systems TEXT NOT NULL DEFAULT 'null', start_at BIGINT, PRIMARY KEY (request_id, voter)
 );
 
 CREATE TABLE delegations (
@@ -88,7 +89,8 @@ CREATE TABLE grants (
   duration BIGINT NOT NULL, starts_at BIGINT NOT NULL, ends_at BIGINT NOT NULL,
   latest_end BIGINT NOT NULL, started_at BIGINT, renewals INTEGER NOT NULL, remind_at BIGINT,
   end_reason TEXT, end_by TEXT, ended_at BIGINT, clock INTEGER NOT NULL DEFAULT 0,
-  end_words TEXT NOT NULL DEFAULT '', urgency TEXT NOT NULL DEFAULT ''
+  end_words TEXT NOT NULL DEFAULT '', urgency TEXT NOT NULL DEFAULT '',
+  system_actions TEXT NOT NULL DEFAULT '{{}}'
 );
 CREATE INDEX grants_begin ON grants (starts_at) WHERE state = 'scheduled';
 CREATE INDEX grants_starting ON grants (ends_at) WHERE state = 'starting';
@@ -107,7 +109,8 @@ CREATE INDEX renewals_by_person ON renewals (person, role, at);
 CREATE TABLE leases (
   grant_id TEXT NOT NULL REFERENCES grants (id), system TEXT NOT NULL, connector TEXT NOT NULL,
   state TEXT NOT NULL, error TEXT NOT NULL, target TEXT NOT NULL DEFAULT '',
-  reach TEXT NOT NULL DEFAULT '', PRIMARY KEY (grant_id, system)
+  reach TEXT NOT NULL DEFAULT '', actions TEXT NOT NULL DEFAULT '[]',
+  PRIMARY KEY (grant_id, system)
 );
 
 CREATE TABLE gates (

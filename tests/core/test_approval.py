@@ -24,7 +24,7 @@ from bot.core.approval import (
     with_vote,
 )
 from bot.core.authority import Authority, deciders
-from bot.core.model import Directory, Grant, GrantState, Person, Request, RequestState, Vote
+from bot.core.model import Directory, Grant, GrantState, Person, Request, RequestState, Terms, Vote
 from bot.core.roles import Role
 from tests.builders import a_policy
 
@@ -68,11 +68,11 @@ def test_where_no_actions_are_the_least_none_is_enough_and_none_may_be_added() -
     role = a_policy().roles["shop-admin"]
     request = replace(_request(role), actions=())
     assert (
-        narrowed(request, 60, ()) is None
+        narrowed(request, replace(_vote(BEN, 60), actions=()), NOW) is None
         and something_left(role, request, [replace(_vote(BEN, 60), actions=())], AUTHORITY) is None
     )
-    assert isinstance(narrowed(request, 60, ("pty",)), Refused)
-    assert isinstance(narrowed(_request(role), 60, ()), Refused)
+    assert isinstance(narrowed(request, _vote(BEN, 60, "pty"), NOW), Refused)
+    assert isinstance(narrowed(_request(role), replace(_vote(BEN, 60), actions=()), NOW), Refused)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_an_approval_has_as_many_entitled_people_as_it_needs(voters: list[str], 
 
 def test_the_strictest_votes_set_the_terms_in_the_order_asked() -> None:
     votes = [_vote(BEN, 600), _vote(CARA, 1200, "orders:refund")]
-    assert terms(_request(_role()), votes) == (600, ("orders:refund",))
+    assert terms(_request(_role()), votes) == Terms(600, None, ("shop-admin",), ("orders:refund",))
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_vote_that_would_leave_nothing_is_refused_unless_the_other_does_not_co
 @pytest.mark.parametrize("duration", [-1, 0, 1, 3599, 3600, 3601])
 def test_edit_shortens_only(duration: int) -> None:
     role = _role()
-    assert (narrowed(_request(role), duration, role.actions) is None) == (1 <= duration <= 3600)
+    assert (narrowed(_request(role), _vote(BEN, duration), NOW) is None) == (1 <= duration <= 3600)
 
 
 @pytest.mark.parametrize(
@@ -309,11 +309,13 @@ def test_a_renewal_that_waits_extends_what_is_active_as_it_is(
     held: Grant | None, actions: tuple[str, ...], why: str
 ) -> None:
     role = a_policy(shop_admin="max_renewals = 2").roles["shop-admin"]
-    refused = may_renew_pending(role, replace(_request(role), renews="g1"), held, actions, NOW)
+    refused = may_renew_pending(
+        role, replace(_request(role), renews="g1"), held, replace(_vote(BEN), actions=actions), NOW
+    )
     assert (refused is None) is (why == "")
     assert refused is None or why in refused.reason
 
 
 def test_a_request_that_renews_nothing_is_not_held_back_by_what_is_held() -> None:
     role = _role()
-    assert may_renew_pending(role, _request(role), None, (), NOW) is None
+    assert may_renew_pending(role, _request(role), None, _vote(BEN), NOW) is None

@@ -163,7 +163,7 @@ def test_edit_gives_less_and_never_more(company: Company) -> None:
     assert list(company.ben.fill_and_submit({"Duration": "3h"}).errors) == ["duration"]
     assert list(company.ben.fill_and_submit({"Duration": "soon"}).errors) == ["duration"]
     assert company.ben.fill_and_submit({"Duration": "30m", "Actions": ["orders:read"]}).ok
-    assert "less than you asked for" in who.plain(who.wait_dm("Show credentials"))
+    assert "Your approver changed it" in who.plain(who.wait_dm("Show credentials"))
     found = company.rows("SELECT duration, actions FROM grants WHERE request_id = ?", request)
     assert [(seconds, json.loads(actions)) for seconds, actions in found] == [
         (1800, ["orders:read"])

@@ -39,6 +39,8 @@ from tests.slack.slack_driver import (
     words,
 )
 
+HOUR = 3600
+
 FORM = {
     Field.ROLE: "shop-admin",
     Field.DURATION: "1h",
@@ -178,6 +180,56 @@ def test_a_denial_without_a_good_reason_is_refused_at_its_input(
     reply = driver.submit(Modal.DENY, {Field.REASON: reason}, BEN, metadata=pending(driver))
     assert reply["response_action"] == "errors"
     assert said in reply["errors"][Field.REASON]
+    assert driver.work("decide") == []
+
+
+EDITED: Any = {
+    Field.DURATION: "until 18:00",
+    Field.START: START + HOUR,
+    Field.SYSTEMS: ["reports"],
+    Field.ACTIONS: ["read"],
+}
+
+
+def _of_two_systems(driver: SlackDriver, **more: Any) -> str:
+    driver.made.set_policy(
+        two='title = "Two"\nsystems = ["shop-admin", "reports"]\nactions = ["read", "write"]\n'
+        'requesters = ["everyone"]\napprovers = ["@db-leads"]\nmax_duration = "12h"'
+    )
+    return pending(driver, "two", duration=12 * HOUR, **more)
+
+
+def test_edit_sends_what_is_left_and_the_later_start(driver: SlackDriver) -> None:
+    request = _of_two_systems(driver)
+    assert driver.submit(Modal.EDIT, EDITED | {Field.DURATION: "1h"}, BEN, metadata=request) == {}
+    (work,) = driver.work("decide")
+    assert (work["systems"], work["actions"]) == (["reports"], ["read"])
+    assert (work["start_at"], work["duration"]) == (START + HOUR, HOUR)
+
+
+def test_an_end_in_an_edit_counts_from_the_start(driver: SlackDriver) -> None:
+    at_once = EDITED | {Field.START: None}
+    driver.submit(Modal.EDIT, at_once, BEN, metadata=_of_two_systems(driver))
+    driver.submit(Modal.EDIT, EDITED, BEN, metadata=_of_two_systems(driver, person=LEA))
+    first, second = (work["duration"] for work in driver.work("decide"))
+    assert first - second == HOUR
+
+
+WIDER: dict[str, tuple[str, Any]] = {
+    "a system that was not asked for": (Field.SYSTEMS, ["reports", "payroll"]),
+    "an action that was not asked for": (Field.ACTIONS, ["read", "delete"]),
+    "an earlier start": (Field.START, START - HOUR),
+    "a longer time": (Field.DURATION, "13h"),
+}
+
+
+@pytest.mark.parametrize(("field", "value"), WIDER.values(), ids=WIDER)
+def test_an_edit_that_gives_more_is_refused_at_its_input(
+    driver: SlackDriver, field: str, value: Any
+) -> None:
+    values = EDITED | {Field.DURATION: "1h", field: value}
+    reply = driver.submit(Modal.EDIT, values, BEN, metadata=_of_two_systems(driver))
+    assert list(reply["errors"]) == [field]
     assert driver.work("decide") == []
 
 

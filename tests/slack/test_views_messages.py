@@ -375,7 +375,7 @@ NOTES: dict[str, tuple[str, dict[str, Any], list[str], list[str]]] = {
     "active, less than asked for": (
         "active",
         {"duration": 900},
-        ["less than you asked for: 15m of orders-db"],
+        ["Your approver changed it. You get 15m instead of"],
         [],
     ),
     "delayed": (
@@ -618,8 +618,37 @@ def test_a_denied_renewal_does_not_take_what_is_held() -> None:
     )
 
 
+LESS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "shorter": ({"duration": 3600}, {"duration": 4 * 3600}, "You get 1h instead of 4h."),
+    "without a system": (
+        {"systems": ("orders-db",)},
+        {"systems": ("orders-db", "reports")},
+        "; without reports.",
+    ),
+    "without an action": ({"actions": ("read",)}, {"actions": ("read", "write")}, "without write."),
+    "later": (
+        {"state": GrantState.SCHEDULED, "starts_at": NOW + 3600},
+        {"decided_at": NOW},
+        "; from 22 Nov 2026 15:00 UTC.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "asked", "said"), LESS.values(), ids=LESS)
+def test_a_holder_reads_what_the_approver_changed_and_can_give_it_back(
+    given: dict[str, Any], asked: dict[str, Any], said: str
+) -> None:
+    same = {"duration": 3600, "systems": ("orders-db",), "actions": ("read",)}
+    request = replace(a_request(), **{**same, **asked})
+    view = replace(a_grant_view(**{**same, **given}), request=request)
+    message = direct_messages.grant_note(str(view.grant.state), view, NOW)
+    assert "Your approver changed it." in words(message) and said in words(message)
+    assert labels(message)[-1] == "Give it back"
+
+
 def test_several_notes_in_one_post_are_all_said_or_said_in_short() -> None:
-    view = a_grant_view(actions=tuple(f"{n} {'a' * 190}" for n in range(50)), duration=60)
+    asked = a_request(actions=tuple(f"{n} {'a' * 190}" for n in range(50)))
+    view = replace(a_grant_view(duration=60, actions=asked.actions[:1]), request=asked)
     messages = [direct_messages.grant_note("active", view, NOW) for _ in range(10)]
     said = words(direct_messages.join(messages))
     assert said.count("You have Orders database, read only") == 10

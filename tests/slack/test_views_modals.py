@@ -160,6 +160,30 @@ def test_editing_starts_from_the_requested_terms() -> None:
     assert (view["callback_id"], view["private_metadata"]) == (Modal.EDIT, "r1")
 
 
+PAIR = ("orders-db", "reports")
+
+
+def test_editing_offers_the_start_and_each_of_several_systems() -> None:
+    view = edit_modal.render(a_card(request=a_request(systems=PAIR, start_at=NOW + 60)))
+    boxes = inputs(view)["Systems"]["element"]
+    assert [box["value"] for box in boxes["options"]] == list(PAIR)
+    assert boxes["initial_options"] == boxes["options"]
+    assert inputs(view)["Start"]["element"]["initial_date_time"] == NOW + 60
+    assert edit_modal.ticked(PAIR, {"systems": ["reports"]}, Field.SYSTEMS) == ("reports",)
+    assert edit_modal.ticked(PAIR, {"actions": ["reports"]}, Field.SYSTEMS) is None
+
+
+def test_editing_a_renewal_offers_neither() -> None:
+    view = edit_modal.render(a_card(request=a_request(systems=PAIR, renews="g1")))
+    assert not {"Systems", "Start"} & set(inputs(view))
+
+
+def test_editing_says_which_action_is_for_which_system() -> None:
+    each = {"orders-db": ("read",), "reports": ("write",)}
+    asked = a_request(systems=PAIR, actions=("read", "write"), system_actions=each)
+    assert "orders-db: read; reports: write." in words(edit_modal.render(a_card(request=asked)))
+
+
 ACTIONS = {
     "one": (("read",), None),
     "ten": (tuple(f"a{n}" for n in range(10)), "checkboxes"),

@@ -19,13 +19,6 @@ from bot.core.values import NAME, classify, did_you_mean, quoted, seconds
 
 Table = dict[str, Any]
 
-# Checked in full, and refused until the feature is there.
-NOT_YET = frozenset(
-    {
-        "actions by system",
-    }
-)
-
 _TOP = ("workspace", "systems", "roles", "oncall", "tickets", "bundles", "people")
 _DEFAULT_LONGEST = schema.RoleTable.model_fields["max_duration"].default
 _IF_NOT_GIVEN = format_duration(_DEFAULT_LONGEST)
@@ -100,14 +93,6 @@ def _top_problems(data: Table) -> Iterator[KeyProblem]:
         yield ("workspace",), "the [workspace] table is required"
     if not data.get("roles"):
         yield ("roles",), "there are no roles: write at least one [roles.NAME] table"
-    workspace = data.get("workspace")
-    yield from _not_yet(workspace if isinstance(workspace, dict) else {}, "workspace")
-    yield from _not_yet(data)
-
-
-def _not_yet(table: Table, *path: str) -> Iterator[KeyProblem]:
-    for key in NOT_YET & set(table):
-        yield (*path, key), f"not yet supported: {key}"
 
 
 def _name_problems(section: str, name: str) -> Iterator[KeyProblem]:
@@ -170,8 +155,6 @@ def _system_actions(
 ) -> Iterator[KeyProblem]:
     """Problems of actions that are given for each system of the role."""
     path = ("roles", name, "actions")
-    if "actions by system" in NOT_YET:
-        yield path, "not yet supported: actions by system"
     model, found = schema.validate(schema.SystemActions, by_system, path)
     yield from found
     if model is not None:
@@ -282,7 +265,6 @@ def _span_problems(role: Table, _data: Table) -> Iterator[KeyProblem]:
 
 
 def _rule_problems(role: Table, data: Table) -> Iterator[KeyProblem]:
-    yield from _not_yet(role)
     for kind, conditions in schema.CONDITIONS.items():
         names: set[object] = set()
         for place, rule in enumerate(_list(role, kind)):

@@ -11,7 +11,7 @@ from bot.core.audit import Event
 from bot.core.authority import OPERATOR, deciders
 from bot.core.eligibility import find_role, may_ask_at_all, no_emergencies
 from bot.core.emergency import BY, as_emergency, check_call, in_the_way, may_declare
-from bot.core.model import Grant, Request, RequestState, Urgency
+from bot.core.model import Grant, Request, RequestState, Urgency, as_asked
 from bot.core.roles import Role
 from bot.operations._begin_grant import begin_grant
 from bot.operations._criteria import denied
@@ -151,7 +151,7 @@ def _open(u: UnitOfWork, role: Role, call: Call) -> Outcome:
     )
     requests.insert(u.db, request)
     _record_asked(u, request, call)
-    grant = begin_grant(u, role, request, request.duration, request.actions, BY)
+    grant = begin_grant(u, role, request, as_asked(request), BY)
     open_emergency(u, role, request, grant, call.declared_by)
     return Started(request, grant, role)
 
@@ -189,6 +189,7 @@ def _request(u: UnitOfWork, role: Role, call: Call) -> Request:
         role=role.name,
         systems=role.systems,
         actions=role.actions,
+        system_actions=role.system_actions,
         fingerprint=role.fingerprint,
         duration=role.max_total,
         reason=call.reason,

@@ -67,7 +67,7 @@ def order_of(grant: Grant, lease: Lease, person: Person, policy: Policy) -> Prov
         connector=lease.connector,
         person=person,
         role=grant.role,
-        actions=grant.actions,
+        actions=lease.actions,
         starts_at=grant.starts_at,
         ends_at=grant.ends_at,
         names=names_of(policy, person),

@@ -178,7 +178,7 @@ def orders_for(
     for lease in (each for known in leases.values() for each in known):
         if (pair := (lease.grant, lease.system)) in wanted:
             grant = found[lease.grant]
-            kept = needs.get(pair, set()).intersection(grant.actions)
+            kept = needs.get(pair, set()).intersection(lease.actions)
             order = order_of(grant, lease, holders[grant.person], u.policy)
             orders[pair] = replace(order, kept=tuple(sorted(kept)))
     return orders
@@ -202,7 +202,7 @@ def reapply_shared_access(world: Context, grant_id: str, system: str) -> None:
     with unit(world) as u:
         ended = grants.get(u.db, grant_id)
         for other, actions in grants.needs_of_others(u.db, grant_id, system):
-            if ended is not None and set(actions) & set(ended.actions):
+            if ended is not None and set(actions) & set(ended.actions_of(system)):
                 u.do(effects.extend_lease(other, system))
 
 

@@ -168,7 +168,9 @@ def _limits(u: UnitOfWork, role: Role, grant: Grant, duration: int) -> Refused |
 
 def _still_given(role: Role, grant: Grant) -> Refused | None:
     """Refuses to renew systems or actions that the role in roles.toml no longer has."""
-    if set(grant.actions) <= set(role.actions) and set(grant.systems) <= set(role.systems):
+    if set(grant.systems) <= set(role.systems) and all(
+        set(grant.actions_of(each)) <= set(role.actions_of(each)) for each in grant.systems
+    ):
         return None
     return Refused(
         f"{role.name} was changed in roles.toml and no longer gives all that you have, so it "
@@ -223,4 +225,9 @@ def _renewal_request(
     ticket = first.ticket if first else ""
     ask = Ask(grant.person, role.name, words, duration=duration, ticket=ticket)
     asked = new_request(u, role, ask, renews=grant.id)
-    return replace(asked, systems=grant.systems, actions=grant.actions)
+    return replace(
+        asked,
+        systems=grant.systems,
+        actions=grant.actions,
+        system_actions=grant.system_actions,
+    )

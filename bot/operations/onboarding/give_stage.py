@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from bot.core import effects
 from bot.core.approval import Refused
 from bot.core.audit import Event, rfc3339
-from bot.core.model import Grant, Person, Request, RequestState, is_recent
+from bot.core.model import Grant, Person, Request, RequestState, as_asked, is_recent
 from bot.core.onboarding import (
     PlannedStage,
     Ramp,
@@ -15,7 +15,7 @@ from bot.core.onboarding import (
     why_left_out,
 )
 from bot.core.roles import Role
-from bot.operations._begin_grant import begin_grant
+from bot.operations._begin_grant import begin_grant, given_terms
 from bot.operations._criteria import judge_request, keep_asked, keep_decided
 from bot.operations._end_grant import withdraw
 from bot.operations._leads_only import PERSON_LASTS
@@ -125,8 +125,7 @@ def _grant(
         actor,
         request,
         reason=request.reason,
-        duration=duration,
-        actions=list(role.actions),
+        **given_terms(as_asked(request)),
         approvers=[actor],
         asked_duration=duration,
         ramp=ramp.id,
@@ -134,7 +133,7 @@ def _grant(
         opened_by=by,
         **keep_decided(u, role, request),
     )
-    grant = begin_grant(u, role, request, duration, role.actions, actor)
+    grant = begin_grant(u, role, request, as_asked(request), actor)
     ramps.add_grant(u.db, ramp.id, stage.number, grant.id)
     u.do(
         effects.post_approval(request, role.channel),
@@ -158,6 +157,7 @@ def _request(
         role=role.name,
         systems=role.systems,
         actions=role.actions,
+        system_actions=role.system_actions,
         fingerprint=role.fingerprint,
         duration=duration,
         reason=reason_of(ramp, stage),

@@ -82,7 +82,7 @@ def _ends(
         for lease in leases[grant.id]:
             if lease.state is not GrantState.ENDED or (grant.id, lease.system) in again:
                 order = order_of(grant, lease, person, policy)
-                kept = _kept(grant, at or now, needs[grant.person, lease.system])
+                kept = _kept(order, at or now, needs[grant.person, lease.system])
                 found.append(DueEnd(at, replace(order, kept=kept)))
     return found
 
@@ -95,13 +95,13 @@ def _needs(reads: Reads, people_there: Collection[str]) -> defaultdict[tuple[str
     return found
 
 
-def _kept(grant: Grant, at: int, needs: Iterable[Need]) -> tuple[str, ...]:
+def _kept(order: ProvisionOrder, at: int, needs: Iterable[Need]) -> tuple[str, ...]:
     """Returns the actions that the holder needs there for a grant that ends later. An overdue grant
     needs none: otherwise each of two overdue grants would keep the other's access."""
     needed = {
         action
         for other, actions, ends_at in needs
-        if other != grant.id and ends_at > at
+        if other != order.grant and ends_at > at
         for action in actions
     }
-    return tuple(sorted(needed.intersection(grant.actions)))
+    return tuple(sorted(needed.intersection(order.actions)))

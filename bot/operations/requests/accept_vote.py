@@ -14,9 +14,9 @@ from storage import requests
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """`approve` False is a denial and needs a reason; `duration` and `actions` are set by Edit
-    only. `voter` is as known before Slack is asked; `channel` and `ts` name the copy of the
-    message, where it was pressed on one."""
+    """`approve` False is a denial and needs a reason; `duration`, `actions`, `systems` and
+    `start_at` are set by Edit only. `voter` is as known before Slack is asked; `channel` and `ts`
+    name the copy of the message, where it was pressed on one."""
 
     request: str
     voter: Person
@@ -24,6 +24,8 @@ class Press:
     reason: str = ""
     duration: int | None = None
     actions: tuple[str, ...] | None = None
+    systems: tuple[str, ...] | None = None
+    start_at: int | None = None
     channel: str = ""
     ts: str = ""
 
@@ -75,6 +77,8 @@ def _stored(press: Press) -> dict[str, object]:
         "reason": press.reason,
         "duration": press.duration,
         "actions": press.actions,
+        "systems": press.systems,
+        "start_at": press.start_at,
         "channel": press.channel,
     }
 

@@ -2,6 +2,7 @@
 queued."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bot.core import effects
 from bot.core.approval import (
@@ -27,7 +28,7 @@ from bot.core.emergency import may_press
 from bot.core.lifecycle import Move
 from bot.core.model import Grant, Person, Request, RequestState, Vote
 from bot.core.roles import Role
-from bot.operations._begin_grant import begin_grant
+from bot.operations._begin_grant import begin_grant, given_terms
 from bot.operations._criteria import denied, keep_decided, refused_by_ticket
 from bot.operations._emergency import open_emergency
 from bot.operations._extend_grant import extend_grant
@@ -55,10 +56,13 @@ def approve_request(
     *,
     duration: int | None = None,
     actions: tuple[str, ...] | None = None,
+    systems: tuple[str, ...] | None = None,
+    start_at: int | None = None,
 ) -> Outcome:
     """Counts the approval of `voter`, who must have been looked up for this click.
 
-    `duration` (seconds) and `actions` may give less than was requested. Raises StorageUnavailable.
+    `duration` (seconds), `actions` and `systems` may give less than was requested, and `start_at`
+    may start it later. Raises StorageUnavailable.
     """
     with unit(world) as u:
         request = requests.locked(u.db, request_id)
@@ -68,7 +72,16 @@ def approve_request(
             u.refuse(Refused(f"already {request.state}"), voter.id, "approve", request)
             return AlreadyDecided(request)
         role = u.role_of(request)
-        ballot = _ballot(u, role, request, voter, duration, actions)
+        vote = Vote(
+            request.id,
+            voter.id,
+            u.now,
+            request.duration if duration is None else duration,
+            request.actions if actions is None else actions,
+            systems=systems,
+            start_at=start_at,
+        )
+        ballot = _ballot(u, role, request, vote)
         refused = _refusal(u, role, request, voter, ballot)
         if refused is not None or role is None:
             return u.refuse(refused or OUTDATED, voter.id, "approve", request)
@@ -85,23 +98,10 @@ class _Ballot:
     authority: Authority
 
 
-def _ballot(
-    u: UnitOfWork,
-    role: Role | None,
-    request: Request,
-    voter: Person,
-    duration: int | None,
-    actions: tuple[str, ...] | None,
-) -> _Ballot:
+def _ballot(u: UnitOfWork, role: Role | None, request: Request, vote: Vote) -> _Ballot:
     authority, before = u.authority(request), requests.votes(u.db, request.id)
-    vote = Vote(
-        request.id,
-        voter.id,
-        u.now,
-        request.duration if duration is None else duration,
-        request.actions if actions is None else actions,
-        tier_asked(role, request, voter.id, before, authority) if role else "",
-    )
+    if role:
+        vote = replace(vote, tier=tier_asked(role, request, vote.voter, before, authority))
     return _Ballot(vote, before, with_vote(before, vote), authority)
 
 
@@ -115,16 +115,21 @@ def _refusal(
     return (
         unchanged(role, request)
         or may_approve(role, request, voter, ballot.before, authority)
-        or narrowed(request, vote.duration, vote.actions)
+        or narrowed(request, vote, u.now)
         or too_long_now(role, vote.duration)
         or _may_still_request(u, role, request)
         or (may_press(u.person(request.requester), voter) if request.urgency else None)
         or u.paused(role.name, request.requester)
-        or denied(u, role, u.person(request.requester), u.now, request.start_at or u.now)
+        or denied(u, role, u.person(request.requester), u.now, *_starts(request, ballot.votes))
         or refused_by_ticket(u, role, u.person(request.requester), request.ticket)
-        or may_renew_pending(role, request, _renewed(u, request), vote.actions, u.now)
+        or may_renew_pending(role, request, _renewed(u, request), vote, u.now)
         or something_left(role, request, ballot.votes, authority)
     )
+
+
+def _starts(request: Request, votes: list[Vote]) -> set[int]:
+    """The starts that were asked for and that the approvers gave."""
+    return {at for at in (request.start_at, *(vote.start_at for vote in votes)) if at is not None}
 
 
 def _may_still_request(u: UnitOfWork, role: Role, request: Request) -> Refused | None:
@@ -157,6 +162,7 @@ def _count(u: UnitOfWork, role: Role, request: Request, ballot: _Ballot) -> Gran
             actions=list(vote.actions),
             **({"tier": vote.tier} if vote.tier else {}),
             **recorded_right(role, request, vote.voter, ballot.authority, vote.tier),
+            **_narrower(vote),
         )
     counted = tally(role, request, votes, ballot.authority)
     if isinstance(counted, NeedsApproval):
@@ -167,11 +173,17 @@ def _count(u: UnitOfWork, role: Role, request: Request, ballot: _Ballot) -> Gran
     return _approve(u, role, request, votes, counted, vote.voter)
 
 
+def _narrower(vote: Vote) -> dict[str, Any]:
+    """What an edited vote leaves out or moves, for its record."""
+    systems = {} if vote.systems is None else {"given_systems": list(vote.systems)}
+    return {**systems, **({} if vote.start_at is None else {"start_at": vote.start_at})}
+
+
 def _approve(
     u: UnitOfWork, role: Role, request: Request, votes: list[Vote], counted: Approved, by: str
 ) -> Granted:
     """Approves the request; `by` gave the last vote that was needed."""
-    duration, actions = terms(request, [vote for vote in votes if vote.voter in counted.by])
+    given = terms(request, [vote for vote in votes if vote.voter in counted.by])
     judged = keep_decided(u, role, request)
     requests.move(u.db, request.id, Move.APPROVE, u.now, ",".join(counted.by))
     u.record(
@@ -179,8 +191,7 @@ def _approve(
         by,
         request,
         reason=request.reason,
-        duration=duration,
-        actions=list(actions),
+        **given_terms(given),
         approvers=list(counted.by),
         asked_duration=request.duration,
         **judged,
@@ -189,10 +200,10 @@ def _approve(
     if renewed is not None:
         for system in renewed.systems:
             grants.set_reach(u.db, renewed.id, system, u.policy.systems[system].reach)
-        grant = extend_grant(u, role, renewed, duration, by, request.reason)
+        grant = extend_grant(u, role, renewed, given.duration, by, request.reason)
         u.do(effects.update_approval(request.id, role.channel))
     else:
-        grant = begin_grant(u, role, request, duration, actions, by)
+        grant = begin_grant(u, role, request, given, by)
         if request.urgency:
             decided = replace(request, decided_by=",".join(counted.by))
             open_emergency(u, role, decided, grant, request.requester, counted.by)

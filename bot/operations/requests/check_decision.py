@@ -2,9 +2,9 @@
 
 from bot.core.approval import Refused, may_approve, may_decide, narrowed
 from bot.core.authority import decider_references
-from bot.core.model import RequestState
+from bot.core.model import RequestState, Vote
 from bot.operations._unit_of_work import Context, unit
-from bot.operations.requests.accept_vote import AlreadyDecided
+from bot.operations.requests.accept_vote import AlreadyDecided, Press
 from storage import requests
 
 
@@ -31,14 +31,24 @@ def check_decision(
         return u.refuse(refused, person, action, request) if refused else None
 
 
-def check_narrowing(
-    world: Context, request_id: str, person: str, duration: int, actions: tuple[str, ...] | None
-) -> Refused | None:
+def check_narrowing(world: Context, press: Press) -> Refused | None:
     """Refuses an edited approval that gives more than was requested, while the form is still
     open."""
     with unit(world) as u:
-        request = requests.get(u.db, request_id)
+        request = requests.get(u.db, press.request)
         if request is None or request.state is not RequestState.PENDING:
             return None
-        refused = narrowed(request, duration, request.actions if actions is None else actions)
-        return u.refuse(refused, person, "approve", request) if refused else None
+        duration = request.duration if press.duration is None else press.duration
+        actions = request.actions if press.actions is None else press.actions
+        voter = press.voter.id
+        vote = Vote(
+            request.id,
+            voter,
+            u.now,
+            duration,
+            actions,
+            systems=press.systems,
+            start_at=press.start_at,
+        )
+        refused = narrowed(request, vote, u.now)
+        return u.refuse(refused, voter, "approve", request) if refused else None

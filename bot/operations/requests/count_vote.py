@@ -64,8 +64,19 @@ def _decide(world: Context, press: Mapping[str, Any], voter: Person) -> Outcome:
     request = str(press["request"])
     if not press["approve"]:
         return deny_request(world, request, voter, str(press["reason"]))
-    actions = tuple(press["actions"]) if press["actions"] is not None else None
-    return approve_request(world, request, voter, duration=press["duration"], actions=actions)
+    return approve_request(
+        world,
+        request,
+        voter,
+        duration=press["duration"],
+        actions=_some(press["actions"]),
+        systems=_some(press["systems"]),
+        start_at=press["start_at"],
+    )
+
+
+def _some(named: list[str] | None) -> tuple[str, ...] | None:
+    return None if named is None else tuple(named)
 
 
 def _told(outcome: Outcome, voter: str, channel: str) -> Iterator[Effect]:

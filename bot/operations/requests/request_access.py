@@ -14,11 +14,11 @@ from bot.core.durations import format_duration
 from bot.core.eligibility import Ask, check_words, find_role, may_ask_at_all, may_request
 from bot.core.errors import StorageUnavailable
 from bot.core.lifecycle import Move
-from bot.core.model import RULE, Grant, Request, RequestState
+from bot.core.model import RULE, Grant, Request, RequestState, as_asked
 from bot.core.preapproval import PreApproval
 from bot.core.roles import Role
 from bot.core.rules import AutoApproval
-from bot.operations._begin_grant import begin_grant
+from bot.operations._begin_grant import begin_grant, given_terms
 from bot.operations._criteria import (
     denied,
     judge_request,
@@ -281,13 +281,12 @@ def _approve(
         by,
         request,
         reason=request.reason,
-        duration=request.duration,
-        actions=list(request.actions),
+        **given_terms(as_asked(request)),
         approvers=list(approvers),
         asked_duration=request.duration,
         **more,
     )
-    return begin_grant(u, role, request, request.duration, request.actions, by)
+    return begin_grant(u, role, request, as_asked(request), by)
 
 
 def submitted(u: UnitOfWork, role: Role, request: Request) -> Submitted:
@@ -320,4 +319,5 @@ def new_request(u: UnitOfWork, role: Role, ask: Ask, renews: str | None = None) 
         created_at=u.now,
         lapses_at=u.now + role.pending_timeout,
         renews=renews,
+        system_actions=role.system_actions,
     )

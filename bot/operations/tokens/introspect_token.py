@@ -47,7 +47,7 @@ def introspect_token(world: Context, claims: Claims, system: str) -> TokenActive
         return TokenInactive("unknown")
     if (why := _ended(row, claims, now)) is not None:
         return TokenInactive(why, row.grant)
-    if row.system is None:
+    if row.system is None or row.actions is None:
         return TokenInactive("other system", row.grant, elsewhere=True)
     if row.gate_until is None or now >= row.gate_until:
         return TokenInactive("gate closed", row.grant)

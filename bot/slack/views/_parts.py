@@ -33,6 +33,8 @@ from bot.slack.blocks import (
 )
 from bot.slack.ids import Action
 
+Given = Role | Request | Grant
+
 SYSTEMS_ROOM = 900
 ACTIONS_ROOM = 2200
 SILENT_ROOM = 70
@@ -69,20 +71,29 @@ def asked_for(card: RequestCard) -> list[Block]:
     ]
 
 
-def gives(systems: Sequence[str], actions: Sequence[str], rest: str) -> list[Part]:
-    """The systems and actions of a role, as many as fit into a message; `rest` says where the
-    others are."""
-    shown = listing(actions, ACTIONS_ROOM, rest=rest) or ["no actions"]
-    return [*listing(systems, SYSTEMS_ROOM, "bold", rest), ": ", *shown]
+def gives(what: Given, rest: str) -> list[Part]:
+    """The systems and actions of a role, request or grant, as many as fit into a message; `rest`
+    says where the others are."""
+    return gives_within(what, SYSTEMS_ROOM, ACTIONS_ROOM, rest)
 
 
-def gives_in_full(systems: Sequence[str], actions: Sequence[str]) -> list[Part]:
-    """All systems and actions of a role, for a modal, which has room for them."""
-    return [
-        *listing(systems, UNBOUNDED, "bold"),
-        ": ",
-        *(listing(actions, UNBOUNDED) or ["no actions"]),
-    ]
+def gives_in_full(what: Given) -> list[Part]:
+    """All systems and actions of a role, request or grant, for a modal, which has room for them."""
+    return gives_within(what, UNBOUNDED, UNBOUNDED)
+
+
+def gives_within(what: Given, systems_room: int, actions_room: int, rest: str = "") -> list[Part]:
+    """Systems and their actions: all systems before the actions that they share, or each system
+    before its own."""
+    if not what.system_actions:
+        shown = listing(what.actions, actions_room, rest=rest) or ["no actions"]
+        return [*listing(what.systems, systems_room, "bold", rest), ": ", *shown]
+    room = actions_room // len(what.systems)
+    each = (
+        [bold(name, 63), ": ", *(listing(what.actions_of(name), room, rest=rest) or ["no actions"])]
+        for name in what.systems
+    )
+    return [part for parts in each for part in ("; ", *parts)][1:]
 
 
 def approval_steps(role: Role) -> list[Part]:
@@ -213,17 +224,20 @@ def used_so_far(used: GrantUsage) -> list[Part]:
     return [str(words).capitalize(), *when, ".", *([" In use now."] if used.open else [])]
 
 
-def grant_buttons(grant: Grant, title: str, primary: bool = False) -> list[Element]:
-    """The holder's buttons for a grant in its state; none after its end."""
+def grant_buttons(
+    grant: Grant, title: str, primary: bool = False, give_back: str = "I'm done"
+) -> list[Element]:
+    """The holder's buttons for a grant in its state; none after its end. `give_back` is the label
+    of the last one."""
     renewable = [] if grant.urgency else [lambda: renew(grant, title)]
     makers: Mapping[GrantState, list[Callable[[], Element]]] = {
         GrantState.ACTIVE: [
             lambda: show_credentials(grant, title, primary),
             *renewable,
-            lambda: done(grant, title),
+            lambda: done(grant, title, give_back),
         ],
-        GrantState.SCHEDULED: [lambda: done(grant, title)],
-        GrantState.STARTING: [lambda: done(grant, title)],
+        GrantState.SCHEDULED: [lambda: done(grant, title, give_back)],
+        GrantState.STARTING: [lambda: done(grant, title, give_back)],
     }
     return [make() for make in makers.get(grant.state, [])]
 
@@ -238,15 +252,15 @@ def renew(grant: Grant, title: str, primary: bool = False) -> Element:
     return button("Renew", Action.RENEW, grant.id, title, "primary" if primary else "")
 
 
-def done(grant: Grant, title: str) -> Element:
+def done(grant: Grant, title: str, label: str = "I'm done") -> Element:
     asked = confirm(
         "Give it back now?",
         f"{clean(title, 75)} ends at once on every system. To have it again you would have to ask"
         " again.",
-        "I'm done",
+        label,
         "Keep it",
     )
-    return button("I'm done", Action.DONE, grant.id, title, confirm=asked)
+    return button(label, Action.DONE, grant.id, title, confirm=asked)
 
 
 def cancel(request: Request, title: str) -> Element:

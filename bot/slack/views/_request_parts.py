@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from bot.core.criteria import Criterion, Verdict
 from bot.core.durations import format_duration
 from bot.core.lifecycle import longest_run
-from bot.core.model import RULE, RequestState
+from bot.core.model import RULE, Grant, Request, RequestState
 from bot.core.roles import Role
 from bot.operations.requests.describe_request import RequestCard
 from bot.slack.blocks import Part, bold, date, typed, who
@@ -116,6 +116,12 @@ def unasked(card: RequestCard) -> Iterator[list[Part]]:
 
 def _quota(role: Role) -> str:
     return f" ({role.renewal_quota} for each person)" if role.renewal_quota else ""
+
+
+def starts_later(grant: Grant, request: Request) -> bool:
+    """Whether an approver gave it a later start than was asked for."""
+    decided_at = request.decided_at
+    return decided_at is not None and grant.starts_at > max(request.start_at or 0, decided_at)
 
 
 def often(times: int) -> str:

@@ -33,6 +33,7 @@ from bot.slack.views._parts import (
     decision_buttons,
     details,
     gives,
+    gives_within,
     revoke_given,
     state_parts,
     title_text,
@@ -47,6 +48,7 @@ from bot.slack.views._request_parts import (
     often,
     outcome,
     sign,
+    starts_later,
     unasked,
     votes,
     was_decided_by_people,
@@ -100,9 +102,7 @@ def _reason(request: Request) -> dict[str, object]:
 def _facts(card: RequestCard) -> list[Part]:
     """One line: what it gives and what follows, what it is for, and how well it is known."""
     request = card.request
-    systems = listing(request.systems, _SYSTEMS_ROOM, "bold")
-    shown = listing(request.actions, _ACTIONS_ROOM) or ["no actions"]
-    facts: list[list[Part]] = [[*systems, ": ", *shown]]
+    facts: list[list[Part]] = [gives_within(request, _SYSTEMS_ROOM, _ACTIONS_ROOM)]
     if request.ticket:
         facts.append(["ticket ", link(request.ticket, card.ticket_link, 60)])
     if card.role:
@@ -176,7 +176,7 @@ def _said(card: RequestCard) -> list[dict[str, object]]:
 
 def _why_and_what(card: RequestCard) -> list[Block]:
     request = card.request
-    facts: list[list[Part]] = [["On ", *gives(request.systems, request.actions, in_full(card))]]
+    facts: list[list[Part]] = [["On ", *gives(request, in_full(card))]]
     if request.ticket:
         facts.append(["Ticket: ", link(request.ticket, card.ticket_link, 100)])
     if card.role:
@@ -212,6 +212,10 @@ def _fate(card: RequestCard) -> list[Block]:
 def _narrowed(card: RequestCard, grant: Grant) -> Iterator[list[Part]]:
     if grant.duration < card.request.duration:
         yield [f"Given for {format_duration(grant.duration)}, less than was asked for."]
+    if starts_later(grant, card.request):
+        yield ["Given from ", date(grant.starts_at), ", later than was asked for."]
+    if left_out := [each for each in card.request.systems if each not in grant.systems]:
+        yield ["Without ", *listing(left_out, UNBOUNDED, "bold"), "."]
     if len(grant.actions) < len(card.request.actions):
         rest = "Show credentials lists them, and `/access audit export` for leads"
         yield ["Only: ", *listing(grant.actions, ONLY_ROOM, rest=rest)]

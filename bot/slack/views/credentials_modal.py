@@ -4,6 +4,7 @@ stored or logged.
 
 from collections.abc import Iterator, Mapping
 
+from bot.core.model import Grant
 from bot.core.observed import AccessInstructions, CredentialAnswer, Prompt
 from bot.operations.grants.describe_grant import GrantView
 from bot.operations.grants.show_credentials import Credentials
@@ -25,7 +26,7 @@ from bot.slack.blocks import (
     text_input,
 )
 from bot.slack.ids import Modal
-from bot.slack.views._parts import UNBOUNDED, role_parts
+from bot.slack.views._parts import UNBOUNDED, gives_in_full, role_parts
 
 FIELD = "given "
 
@@ -50,7 +51,7 @@ def render(shown: Credentials, view: GrantView, ways: Mapping[str, CredentialAns
         *_token(shown),
         *(block for order in shown.orders for block in _way(order.system, ways.get(order.system))),
         paragraph(
-            ["It allows ", *listing(grant.actions, UNBOUNDED)] if grant.actions else [],
+            _allows(grant),
             [
                 "It is open until ",
                 date(grant.ends_at),
@@ -64,6 +65,14 @@ def render(shown: Credentials, view: GrantView, ways: Mapping[str, CredentialAns
         Modal.CREDENTIALS, "Credentials", blocks, submit="Continue" if asks else "", close="Close"
     )
     return {**made, "private_metadata": grant.id}
+
+
+def _allows(grant: Grant) -> list[Part]:
+    if not grant.actions:
+        return []
+    if grant.system_actions:
+        return ["It allows on ", *gives_in_full(grant)]
+    return ["It allows ", *listing(grant.actions, UNBOUNDED)]
 
 
 def over() -> View:

@@ -29,9 +29,9 @@ from bot.slack.blocks import (
 )
 from bot.slack.views._fit import join
 from bot.slack.views._parts import (
+    ACTIONS_ROOM,
     done,
     ended_because,
-    gives,
     grant_buttons,
     lasted,
     renew,
@@ -43,6 +43,7 @@ from bot.slack.views._parts import (
     used_parts,
     used_text,
 )
+from bot.slack.views._request_parts import starts_later
 
 __all__ = ["grant_note", "join", "past_note", "past_request_note", "reminder", "request_note"]
 
@@ -148,6 +149,7 @@ def _scheduled(view: GrantView, now: int) -> Message:
                 date(grant.starts_at),
                 f" for {lasts}.",
             ],
+            _narrowed(view),
             ["You get a message when it works."],
         ),
         *_buttons(view),
@@ -198,15 +200,24 @@ def _emergency_active(view: GrantView) -> Message:
 
 
 def _narrowed(view: GrantView) -> list[Part]:
+    """What an approver gave less or later than was asked for; empty if nothing."""
     grant, asked = view.grant, view.request
-    if grant.duration < asked.duration or len(grant.actions) < len(asked.actions):
-        return ["Your approver gave less than you asked for: ", *_given(grant), "."]
-    return []
-
-
-def _given(grant: Grant) -> list[Part]:
-    gets = gives(grant.systems, grant.actions, "Show credentials lists them")
-    return [format_duration(grant.duration), " of ", *gets]
+    lasts = format_duration(grant.duration)
+    changes: list[list[Part]] = []
+    if is_shorter := grant.duration < asked.duration:
+        lasts += f" instead of {format_duration(asked.duration)}"
+    if systems := [each for each in asked.systems if each not in grant.systems]:
+        changes.append(["without ", *listing(systems, 600, "bold")])
+    wanted = {action for system in grant.systems for action in asked.actions_of(system)}
+    if left_out := [each for each in asked.actions if each in wanted - {*grant.actions}]:
+        rest = "Show credentials lists what you have"
+        changes.append(["without ", *listing(left_out, ACTIONS_ROOM, rest=rest)])
+    if grant.state is GrantState.SCHEDULED and starts_later(grant, asked):
+        changes.append(["from ", date(grant.starts_at)])
+    if not is_shorter and not changes:
+        return []
+    told = [part for each in changes for part in ("; ", *each)]
+    return ["Your approver changed it. You get ", bold(lasts), *told, "."]
 
 
 def _delayed(view: GrantView, now: int) -> Message:
@@ -552,7 +563,9 @@ def _nothing(request: Request) -> str:
 
 
 def _buttons(view: GrantView) -> list[Block]:
-    buttons = grant_buttons(view.grant, title_of(view.role, view.grant.role), primary=True)
+    label = "Give it back" if _narrowed(view) else "I'm done"
+    title = title_of(view.role, view.grant.role)
+    buttons = grant_buttons(view.grant, title, primary=True, give_back=label)
     return [actions(*buttons)] if buttons else []
 
 

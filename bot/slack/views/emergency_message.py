@@ -87,7 +87,7 @@ def _started(card: RequestCard, pinged: Sequence[str]) -> Message:
         paragraph(*_fate(card)),
         *_review(card),
         rich(
-            bullets([["On ", *gives(request.systems, request.actions, _in_full(request.role))]]),
+            bullets([["On ", *gives(request, _in_full(request.role))]]),
         ),
         *([] if is_signed else mentions(pinged, "please look at this, and sign its review.")),
         *_buttons(card),

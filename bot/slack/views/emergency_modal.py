@@ -85,7 +85,7 @@ def _role_select(chosen: Role | None) -> Block:
 def _about(role: Role | None) -> list[Block]:
     if role is None:
         return []
-    return [paragraph(["Gives ", *gives_in_full(role.systems, role.actions), "."])]
+    return [paragraph(["Gives ", *gives_in_full(role), "."])]
 
 
 def _duration(role: Role | None, given: Mapping[str, str]) -> Block:

@@ -99,12 +99,22 @@ def roles(found: Sequence[Role], words: str = "", place: Place = FIRST) -> Messa
     )
 
 
+def _given(shown: Role) -> list[list[Part]]:
+    if not shown.system_actions:
+        return [[code(action, 1000)] for action in shown.actions]
+    return [
+        [bold(system), ": ", code(action, 1000)]
+        for system in shown.systems
+        for action in shown.actions_of(system)
+    ]
+
+
 def role(shown: Role, place: Place = FIRST) -> Message:
     """One role in full, however much it gives."""
     parts: list[tuple[str, list[list[Part]]]] = [
         ("Who approves", [*_deciders(shown)]),
         ("On", [[bold(system)] for system in shown.systems]),
-        ("What it gives", [[code(action, 1000)] for action in shown.actions]),
+        ("What it gives", _given(shown)),
     ]
     about: list[list[Part]] = [
         _role(shown),

@@ -59,7 +59,7 @@ def _waits(card: RequestCard) -> bool:
 
 def _gives(card: RequestCard) -> list[list[Part]]:
     request = card.request
-    lines: list[list[Part]] = [["On ", *gives_in_full(request.systems, request.actions)]]
+    lines: list[list[Part]] = [["On ", *gives_in_full(request)]]
     if request.ticket:
         lines.append(["Ticket: ", link(request.ticket, card.ticket_link, 200)])
     if card.role:

@@ -100,9 +100,7 @@ def _about(role: Role | None) -> list[Block]:
         return []
     words: list[list[Part]] = [[typed(role.description, 2000)]] if role.description else []
     approvers: list[Part] = ["Needs ", *approval_steps(role), "."]
-    return [
-        paragraph(*words, ["Gives ", *gives_in_full(role.systems, role.actions), "."], approvers)
-    ]
+    return [paragraph(*words, ["Gives ", *gives_in_full(role), "."], approvers)]
 
 
 def _duration(role: Role | None, given: Mapping[str, str]) -> Block:
