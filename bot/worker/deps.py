@@ -10,7 +10,7 @@ from bot.slack.messenger import Messenger
 from bot.slack.people import SlackPeople
 from bot.worker.end_recorder import EndRecorder
 from bot.worker.inventory import InventoryScan
-from bot.worker.ticket_desk import TicketDesk
+from bot.worker.ticket_lookups import TicketLookups
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,4 +25,4 @@ class HandlerDeps:
     health: Health
     survey: InventoryScan
     ends: EndRecorder
-    tickets: TicketDesk
+    tickets: TicketLookups

@@ -26,7 +26,7 @@ from bot.worker.handlers import HANDLERS, Handler
 from bot.worker.inventory import InventoryScan
 from bot.worker.provisioning import end_in_database
 from bot.worker.queue_worker import SETTINGS, Outcome, QueueWorker, pause
-from bot.worker.ticket_desk import TicketDesk
+from bot.worker.ticket_lookups import TicketLookups
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Dispatcher:
     ) -> None:
         self._world, self._systems = world, systems
         self.health = Health(world.now)
-        self.tickets = TicketDesk(world)
+        self.tickets = TicketLookups(world)
         survey = InventoryScan(world, systems, health=self.health)
         self._deps = HandlerDeps(
             world,

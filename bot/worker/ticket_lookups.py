@@ -26,7 +26,7 @@ AT_ONCE = 8
 """Tickets that are looked up side by side."""
 
 
-class TicketDesk:
+class TicketLookups:
     """One for each process that works."""
 
     def __init__(

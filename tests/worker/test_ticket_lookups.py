@@ -19,7 +19,7 @@ from bot.core.tickets import LOOK_UP_AGAIN, WATCH_EVERY, TicketAnswer
 from bot.operations.requests.accept_vote import Press, submit_vote
 from bot.operations.requests.describe_request import describe_request
 from bot.operations.requests.request_access import Waiting, request_access
-from bot.worker.ticket_desk import TicketDesk
+from bot.worker.ticket_lookups import TicketLookups
 from tests.connectors.raw_server import RawServer, read_request
 from tests.factories import BEN, CARA, GROUPS, Made, a_person
 from tests.first_look import Slack, Start
@@ -29,7 +29,7 @@ TABLE = '[tickets]\nkind = "webhook"\nurl = "{}"\ntoken = "s3cret"\nends_access 
 
 
 @dataclass
-class Desk:
+class TicketSystem:
     """A ticket system: every ticket is `state`, and `asked` has each that was looked up."""
 
     state: str = "open"
@@ -44,8 +44,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(made: Made) -> Iterator[Desk]:
-    found = Desk()
+def tickets(made: Made) -> Iterator[TicketSystem]:
+    found = TicketSystem()
     server = RawServer(found.serve)
     made.set_policy(shop_admin=ROLE + TABLE.format(server.url))
     yield found
@@ -53,7 +53,7 @@ def desk(made: Made) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def start(made: Made, desk: Desk) -> Start:
+def start(made: Made, tickets: TicketSystem) -> Start:
     return Start(made, Slack(dict(GROUPS)))
 
 
@@ -61,11 +61,13 @@ def pending(made: Made) -> list[str]:
     return [str(id) for (id,) in made.rows("SELECT id FROM requests WHERE state = 'pending'")]
 
 
-def test_a_request_waits_for_its_ticket_and_is_made_then(start: Start, desk: Desk) -> None:
+def test_a_request_waits_for_its_ticket_and_is_made_then(
+    start: Start, tickets: TicketSystem
+) -> None:
     assert isinstance(start.ask(), Waiting)
     start.work()
     (request,) = pending(start.made)
-    assert desk.asked == ["OPS-1"]
+    assert tickets.asked == ["OPS-1"]
     card = describe_request(start.made.world, request)
     assert card is not None
     assert [each.text for each in card.criteria if each.name == "ticket"] == [
@@ -75,17 +77,17 @@ def test_a_request_waits_for_its_ticket_and_is_made_then(start: Start, desk: Des
 
 @pytest.mark.parametrize(("state", "words"), [("closed", "is closed"), ("gone", "There is no")])
 def test_a_ticket_that_does_not_do_is_refused_with_the_reason(
-    start: Start, desk: Desk, state: str, words: str
+    start: Start, tickets: TicketSystem, state: str, words: str
 ) -> None:
-    desk.state = state
+    tickets.state = state
     start.ask()
     start.work()
     assert pending(start.made) == []
     assert words in json.dumps(start.told("refused"))
 
 
-def test_what_cannot_be_looked_up_is_asked_of_people(start: Start, desk: Desk) -> None:
-    desk.state = "broken"
+def test_what_cannot_be_looked_up_is_asked_of_people(start: Start, tickets: TicketSystem) -> None:
+    tickets.state = "broken"
     start.ask()
     start.work()
     (request,) = pending(start.made)
@@ -95,67 +97,67 @@ def test_what_cannot_be_looked_up_is_asked_of_people(start: Start, desk: Desk) -
     assert found.text == "the ticket could not be looked up: 127.0.0.1 answered 500"
 
 
-def test_it_is_looked_up_again_at_the_decision(start: Start, desk: Desk) -> None:
+def test_it_is_looked_up_again_at_the_decision(start: Start, tickets: TicketSystem) -> None:
     start.ask()
     start.work()
     (request,) = pending(start.made)
     start.made.clock.at += LOOK_UP_AGAIN + 1
-    desk.state = "closed"
+    tickets.state = "closed"
     submit_vote(start.made.world, Press(request, a_person(BEN), approve=True))
     start.work()
-    assert desk.asked == ["OPS-1", "OPS-1"]
+    assert tickets.asked == ["OPS-1", "OPS-1"]
     assert pending(start.made) == [request]
     assert "is closed" in json.dumps(start.told("refused"))
 
 
-def test_within_a_minute_it_is_not_looked_up_again(start: Start, desk: Desk) -> None:
+def test_within_a_minute_it_is_not_looked_up_again(start: Start, tickets: TicketSystem) -> None:
     start.ask()
     start.work()
     (request,) = pending(start.made)
     submit_vote(start.made.world, Press(request, a_person(BEN), approve=True))
     start.work()
-    assert desk.asked == ["OPS-1"]
+    assert tickets.asked == ["OPS-1"]
 
 
-def test_access_ends_with_its_ticket(made: Made, desk: Desk) -> None:
-    looker = TicketDesk(made.world)
+def test_access_ends_with_its_ticket(made: Made, tickets: TicketSystem) -> None:
+    looker = TicketLookups(made.world)
     looker.look_up_for("shop-admin", "OPS-1")
     grant = made.a_grant()
     looker.watch()
     assert made.grant(grant.id).state is GrantState.ACTIVE
-    desk.state = "closed"
+    tickets.state = "closed"
     looker.watch()
     assert made.grant(grant.id).state is GrantState.ACTIVE  # five minutes are not over
     made.clock.at += WATCH_EVERY
-    TicketDesk(made.another_process()).watch()
+    TicketLookups(made.another_process()).watch()
     found = made.grant(grant.id)
     assert (found.state, found.end_reason) == (GrantState.ENDING, EndReason.REVOKED)
 
 
 @pytest.mark.parametrize("state", ["broken", "gone"])
-def test_what_is_unknown_ends_no_access(made: Made, desk: Desk, state: str) -> None:
-    looker = TicketDesk(made.world)
+def test_what_is_unknown_ends_no_access(made: Made, tickets: TicketSystem, state: str) -> None:
+    looker = TicketLookups(made.world)
     looker.look_up_for("shop-admin", "OPS-1")
     grant = made.a_grant()
-    desk.state = state
+    tickets.state = state
     for _ in range(3):
         made.clock.at += WATCH_EVERY
         looker.watch()
-    assert len(desk.asked) == 4
+    assert len(tickets.asked) == 4
     assert made.grant(grant.id).state is GrantState.ACTIVE
 
 
 def test_a_log_line_has_the_ticket_s_id_and_no_secret(
-    made: Made, desk: Desk, caplog: pytest.LogCaptureFixture
+    made: Made, tickets: TicketSystem, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(tickets: Tickets, ticket: str) -> TicketAnswer:
         raise SystemUnavailable("127.0.0.1 answered 500")
 
-    TicketDesk(made.world, fails).look_up_for("shop-admin", "OPS-1")
+    TicketLookups(made.world, fails).look_up_for("shop-admin", "OPS-1")
     assert caplog.messages == ["the ticket OPS-1 could not be looked up: 127.0.0.1 answered 500"]
 
 
-def test_a_ticket_of_another_form_is_not_looked_up(made: Made, desk: Desk) -> None:
-    TicketDesk(made.world).look_up_for("shop-admin", "../OPS-1")
+def test_a_ticket_of_another_form_is_not_looked_up(made: Made, tickets: TicketSystem) -> None:
+    TicketLookups(made.world).look_up_for("shop-admin", "../OPS-1")
     request_access(made.world, Ask(CARA, "shop-admin", "because", 3600, "../OPS-1"))
-    assert desk.asked == []
+    assert tickets.asked == []
