@@ -21,7 +21,7 @@ LONG = 1000
 
 @click.group(epilog="Example: access-bot policy explain orders-read ana@example.com")
 def policy() -> None:
-    """Explain who decides on a role, and what would happen if somebody asked for it now."""
+    """Explain who decides on a role, and why."""
 
 
 @policy.command(epilog="Example: access-bot policy explain orders-read ana@example.com")
