@@ -28,7 +28,11 @@ AROUND = timedelta(days=2)
 
 TOO_OFTEN = ("SECONDLY", "MINUTELY")
 
-_EMAIL = re.compile(r"[^\s<>()\[\]:;,\"'|/]+@[^\s<>()\[\]:;,\"'|/]+\.[^\s<>()\[\]:;,\"'|/]+")
+_EMAIL = re.compile(r"[^\s<>()\[\]:;,\"|/]+@[^\s<>()\[\]:;,\"'|/]+\.[^\s<>()\[\]:;,\"'|/]+")
+"""An address in a text. An apostrophe may be a part of it: o'ann@ is not ann@."""
+
+_SMALL = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+"""Only these, as in `folded`: other letters in capitals may become those of another address."""
 
 Shift = tuple[int, int, list[str]]
 """Start and end in UTC seconds, and the e-mail addresses of its people in small letters."""
@@ -96,8 +100,15 @@ def _people(event: Any) -> set[str]:
     attendees = given if isinstance(given, list) else [given]
     coming = [each for each in attendees if _said(each, "PARTSTAT").upper() != "DECLINED"]
     who = [*coming, event.get("ORGANIZER", "")]
-    texts = [*map(str, who), *(_said(each, "EMAIL") for each in who), str(event.get("SUMMARY", ""))]
-    return {found.strip(".").lower() for text in texts for found in _EMAIL.findall(text)}
+    whole = [*(_address(str(each)) for each in who), *(_said(each, "EMAIL") for each in who)]
+    named = [each.strip(".'") for each in _EMAIL.findall(str(event.get("SUMMARY", "")))]
+    return {each.strip().translate(_SMALL) for each in (*whole, *named) if "@" in each}
+
+
+def _address(uri: str) -> str:
+    """The address of `mailto:ann@example.com`, as a whole."""
+    scheme, _, address = uri.partition(":")
+    return address if scheme.lower() == "mailto" else ""
 
 
 def _said(address: Any, name: str) -> str:

@@ -154,6 +154,23 @@ WHO: dict[str, tuple[str, str, bool]] = {
     "the summary": (f"SUMMARY:On call: {ANN} (backend)", ANN, True),
     "an address that begins with the person's": (f"SUMMARY:{ANN}.evil.test", ANN, False),
     "an address that ends with the person's": ("SUMMARY:joann@example.com", ANN, False),
+    "an address that ends with the person's after an apostrophe": (
+        "ATTENDEE:mailto:o'ann@example.com",
+        ANN,
+        False,
+    ),
+    "an address that ends with the person's after a slash": (
+        "ATTENDEE:mailto:jo/ann@example.com",
+        ANN,
+        False,
+    ),
+    "an address in quotes": (f"SUMMARY:On call: '{ANN}'", ANN, True),
+    "one of two with a slash between": (f"SUMMARY:jo@example.com/{ANN}", ANN, True),
+    "an address that looks like the person's": (
+        "ATTENDEE:mailto:\N{KELVIN SIGN}im@example.com",
+        "kim@example.com",
+        False,
+    ),
     "only the description": (f"DESCRIPTION:{ANN}", ANN, False),
     "a person without an address": ("SUMMARY:on call", "", False),
 }
