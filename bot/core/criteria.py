@@ -16,6 +16,7 @@ from bot.core.model import Directory, Person, folded, is_recent
 from bot.core.roles import Role, ticket_matches
 from bot.core.rules import AutoApproval, DenyRule, Tickets
 from bot.core.tickets import COUNTS_FOR
+from bot.core.working_hours import Hours
 
 
 class Verdict(StrEnum):
@@ -58,12 +59,17 @@ class TicketFacts:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a person asks for, as far as criteria judge it. `fingerprint` is that of the role when
-    it was requested, "" before."""
+    it was requested, "" before. `start_at` is the chosen start, None for at once."""
 
     person: Person
     duration: int
     ticket: str = ""
     fingerprint: str = ""
+    start_at: int | None = None
+
+    def starts_after(self, now: int) -> bool:
+        """Whether a later start was chosen."""
+        return self.start_at is not None and self.start_at > now
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +219,9 @@ def _of_rule(rule: AutoApproval, asked: Asked, facts: Facts) -> Iterator[Criteri
     if rule.members:
         yield _member(rule, asked.person, facts.directory)
     if rule.on_call:
-        yield _on_call(rule.on_call, asked.person, facts)
+        yield _on_call(rule.on_call, asked, facts)
     if rule.hours is not None:
-        inside = rule.hours.include(facts.now, facts.zone)
-        text = f"{'inside' if inside else 'outside'} the hours {rule.hours.text}"
-        yield Criterion("hours", _verdict(inside), text)
+        yield _inside(rule.hours, asked, facts)
     if rule.quota is not None:
         used = facts.used.get(rule.name, 0)
         text = f"{used} of {rule.quota.times} used this {rule.quota.per}"
@@ -246,8 +250,21 @@ def _member(rule: AutoApproval, person: Person, directory: Directory) -> Criteri
     return Criterion("members", Verdict.NOT_MET, f"is not in {named}")
 
 
-def _on_call(duty: str, person: Person, facts: Facts) -> Criterion:
-    people = facts.on_call.get(duty)
+def _inside(hours: Hours, asked: Asked, facts: Facts) -> Criterion:
+    """The hours hold for now, and for a later start, too."""
+    if not hours.include(facts.now, facts.zone):
+        return Criterion("hours", Verdict.NOT_MET, f"outside the hours {hours.text}")
+    if not hours.include(max(facts.now, asked.start_at or 0), facts.zone):
+        text = f"it would start outside the hours {hours.text}"
+        return Criterion("hours", Verdict.NOT_MET, text)
+    return Criterion("hours", Verdict.MET, f"inside the hours {hours.text}")
+
+
+def _on_call(duty: str, asked: Asked, facts: Facts) -> Criterion:
+    person, people = asked.person, facts.on_call.get(duty)
+    if asked.starts_after(facts.now):
+        text = f"who is on call for {duty} at a later start is not known"
+        return Criterion("on_call", Verdict.UNKNOWN, text)
     if people is None:
         text = f"who is on call for {duty} could not be read"
         return Criterion("on_call", Verdict.UNKNOWN, text)

@@ -36,7 +36,9 @@ from storage import grants, judgements, on_call, renewals, requests, tickets
 
 def judge_request(u: Snapshot, role: Role, request: Request, requester: Person) -> Judgement:
     """The criteria of a stored request as they are now."""
-    asked = Asked(requester, request.duration, request.ticket, request.fingerprint)
+    asked = Asked(
+        requester, request.duration, request.ticket, request.fingerprint, request.start_at
+    )
     facts = gather(u, role, requester.id, request.ticket)
     renewed = grants.get(u.db, request.renews) if request.renews else None
     return judge(role, asked, with_renewals(u, role, renewed, facts) if renewed else facts)

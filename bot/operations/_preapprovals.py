@@ -30,9 +30,11 @@ def holding(u: Snapshot, role: Role, person: str) -> tuple[PreApproval, ...]:
 
 
 def deciding(u: Snapshot, role: Role, request: Request) -> tuple[PreApproval, ...]:
-    """The pre-approvals that decide this request without anybody; none where people are needed."""
+    """The pre-approvals that decide this request without anybody; none where people are needed.
+    Access that starts at the date of one, or later, is not covered by it."""
     leads = u.directory.resolve(u.policy.workspace.leads)
-    found = holding(u, role, request.requester)
+    starts_at = request.start_at or u.now
+    found = [each for each in holding(u, role, request.requester) if each.until > starts_at]
     return enough(role, found, request.duration, leads, u.directory) if found else ()
 
 

@@ -148,6 +148,13 @@ class TestWaitsForPeople:
         assert isinstance(outcome, Submitted)
         assert made.events("request:rule:applied") == 0 and made.count("grants") == 0
 
+    def test_where_it_starts_outside_the_hours_of_the_rule(self, made: Made) -> None:
+        made.clock.at = int(datetime(2026, 9, 21, 12, tzinfo=BERLIN).timestamp())
+        rules(made, SRE + '\nhours = "Mon-Fri 08:00-19:00"')
+        made.resolve()
+        assert isinstance(ask(made, start_at=made.clock.at + 12 * HOUR), Submitted)
+        assert isinstance(ask(made, DAN, start_at=made.clock.at + DAY), GrantedAtOnce)
+
     def test_while_an_emergency_is_open_and_the_card_says_so(
         self, made: Made, monkeypatch: pytest.MonkeyPatch
     ) -> None:

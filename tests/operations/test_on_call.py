@@ -24,8 +24,9 @@ BY_CALENDAR = f'{RULE}[oncall.backend]\nical = "https://cal.example.com/{{}}"\n'
 SHIFT = Shift(START - 3600, START + 7200, ("u0cara@example.com",))
 
 
-def ask(made: Made, person: str = CARA) -> Outcome:
-    return request_access(made.world, Ask(person, "shop-admin", "because", 3600))
+def ask(made: Made, person: str = CARA, start_at: int | None = None) -> Outcome:
+    asked = Ask(person, "shop-admin", "because", 3600, start_at=start_at)
+    return request_access(made.world, asked)
 
 
 def criterion(made: Made) -> tuple[str, str]:
@@ -43,6 +44,11 @@ class TestByGroup:
         made.set_policy(shop_admin=BY_GROUP)
         assert isinstance(ask(made, ANA), Submitted)
         assert criterion(made) == ("not met", "is not on call for backend now")
+
+    def test_who_is_on_call_at_a_later_start_is_not_known(self, made: Made) -> None:
+        made.set_policy(shop_admin=BY_GROUP)
+        assert isinstance(ask(made, start_at=START + 86400), Submitted)
+        assert criterion(made)[0] == "could not be checked"
 
     def test_a_request_waits_until_slack_has_described_the_group(self, made: Made) -> None:
         made.reload(shop_admin=BY_GROUP.replace("@sre", "S0NEWDUTY"))

@@ -132,6 +132,10 @@ class TestPeopleAreStillNeeded:
         given(made)
         assert isinstance(ask(made, duration=3 * HOUR), Submitted)
 
+    def test_for_what_starts_after_its_date(self, made: Made) -> None:
+        given(made)
+        assert isinstance(ask(made, start_at=START + 7 * DAY), Submitted)
+
     def test_for_somebody_else(self, made: Made) -> None:
         given(made)
         assert isinstance(ask(made, ANA), Submitted)
