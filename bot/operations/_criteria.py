@@ -29,7 +29,7 @@ from bot.core.roles import Role, names_of, references
 from bot.core.rules import OnCall
 from bot.operations._open_emergency import has_open_emergency
 from bot.operations._unit_of_work import Snapshot, UnitOfWork
-from bot.operations.oncall.record_shifts import digest_of
+from bot.operations.on_call.record_shifts import digest_of
 from bot.operations.tickets.record_ticket import digest_of as ticket_system
 from storage import grants, judgements, on_call, renewals, requests, tickets
 

@@ -41,7 +41,7 @@ def deciding(u: Snapshot, role: Role, request: Request) -> tuple[PreApproval, ..
 def take_back(u: UnitOfWork, given: PreApproval, by: str, why: str) -> bool:
     """Ends a pre-approval; returns False if it was ended before. Its giver and its receiver are
     notified unless they did it."""
-    if not preapprovals.take(u.db, given.id, u.now, by):
+    if not preapprovals.take_preapprovals(u.db, given.id, u.now, by):
         return False
     u.note(
         Event.PREAPPROVAL_TAKEN,

@@ -20,7 +20,7 @@ from bot.operations.messages.direct_notes import adopt_message
 from bot.operations.messages.private_answers import LIST, update_old_answer
 from bot.operations.people.describe_person import describe_person, emergency_roles
 from bot.operations.people.queue_home import queue_home
-from bot.operations.preapprovals.take import take_preapproval
+from bot.operations.preapprovals.take_preapprovals import take_preapproval
 from bot.operations.reply import queue_reply
 from bot.operations.requests.accept_vote import AlreadyDecided, Press, Taken, submit_vote
 from bot.operations.requests.check_decision import check_decision

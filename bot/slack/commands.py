@@ -34,9 +34,9 @@ from bot.operations.people.describe_person import describe_person, emergency_rol
 from bot.operations.people.record_people import record_people
 from bot.operations.people.require_lead import require_lead
 from bot.operations.policy.explain_role import explain_role
-from bot.operations.preapprovals.describe import list_preapprovals
-from bot.operations.preapprovals.give import Given, give_preapproval
-from bot.operations.preapprovals.take import take_preapprovals
+from bot.operations.preapprovals.describe_preapprovals import list_preapprovals
+from bot.operations.preapprovals.give_preapproval import Given, give_preapproval
+from bot.operations.preapprovals.take_preapprovals import take_preapprovals
 from bot.operations.requests.describe_request import describe_request
 from bot.operations.requests.record_refusal import refuse_action
 from bot.operations.requests.request_access import (

@@ -52,7 +52,7 @@ from bot.operations.onboarding.describe_ramp import (
 )
 from bot.operations.onboarding.suggest import suggested_now
 from bot.operations.people.describe_person import describe_home, describe_person
-from bot.operations.preapprovals.describe import get_preapproval
+from bot.operations.preapprovals.describe_preapprovals import get_preapproval
 from bot.operations.requests.describe_request import RequestCard, describe_request
 from bot.operations.systems.describe_alerts import (
     AlertView,

@@ -1,5 +1,5 @@
 """Reads the on-call calendars of roles.toml, each on a thread of its own. What that means for the
-rows is `bot/operations/oncall/record_shifts.py`'s."""
+rows is `bot/operations/on_call/record_shifts.py`'s."""
 
 import logging
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from bot.core.errors import AccessBotError
 from bot.core.on_call import Shift
 from bot.core.rules import OnCall
 from bot.operations._unit_of_work import Context
-from bot.operations.oncall.record_shifts import claim_calendars, record_shifts, record_unread
+from bot.operations.on_call.record_shifts import claim_calendars, record_shifts, record_unread
 from bot.sources.calendars import read_shifts
 
 log = logging.getLogger(__name__)

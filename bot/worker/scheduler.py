@@ -19,8 +19,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from bot.core.errors import AccessBotError
 from bot.operations._unit_of_work import Context
-from bot.operations.absence.end_due import end_absences
-from bot.operations.emergencies.ping_due import ping_due_reviews
+from bot.operations.absence.end_absences import end_absences
+from bot.operations.emergencies.ping_due_reviews import ping_due_reviews
 from bot.operations.grants.expire_due import expire_due
 from bot.operations.grants.remind_due import remind_due
 from bot.operations.grants.start_due import start_due

@@ -8,7 +8,7 @@ from dataclasses import replace
 from bot.core.approval import NeedsApproval, Refused
 from bot.operations.absence.come_back import Back, come_back
 from bot.operations.absence.describe_absence import describe_absences
-from bot.operations.absence.end_due import end_absences
+from bot.operations.absence.end_absences import end_absences
 from bot.operations.absence.go_away import Away, go_away
 from bot.operations.people.describe_person import describe_home
 from bot.operations.process.next_due import next_due

@@ -13,7 +13,7 @@ from bot.core.approval import Refused
 from bot.core.eligibility import Ask
 from bot.core.model import EndReason, GrantState, Urgency
 from bot.core.rules import AutoApproval, DenyRule
-from bot.operations.emergencies.ping_due import ping_due_reviews
+from bot.operations.emergencies.ping_due_reviews import ping_due_reviews
 from bot.operations.emergencies.sign_review import (
     EmergencyEnding,
     Signed,

@@ -14,7 +14,7 @@ from bot.core.preapproval import Terms
 from bot.operations.grants.panic import panic
 from bot.operations.people.record_people import record_groups, record_people
 from bot.operations.policy.explain_role import explain_role
-from bot.operations.preapprovals.give import Given, give_preapproval
+from bot.operations.preapprovals.give_preapproval import Given, give_preapproval
 from bot.operations.requests.request_access import GrantedAtOnce, request_access
 from tests.factories import ANA, BEN, CARA, LEA, START, Made, a_person
 

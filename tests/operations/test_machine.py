@@ -32,10 +32,10 @@ from bot.core.model import Person, ProvisionOrder
 from bot.core.roles import Policy
 from bot.operations._unit_of_work import Context, Snapshot
 from bot.operations.absence.come_back import come_back
-from bot.operations.absence.end_due import end_absences
+from bot.operations.absence.end_absences import end_absences
 from bot.operations.absence.go_away import go_away
 from bot.operations.claim_work import ClaimedQueue, Row, Work
-from bot.operations.emergencies.ping_due import ping_due_reviews
+from bot.operations.emergencies.ping_due_reviews import ping_due_reviews
 from bot.operations.emergencies.sign_review import sign_review
 from bot.operations.emergencies.start_emergency import Call, start_emergency
 from bot.operations.grants.begin_attempt import begin_attempt

@@ -7,7 +7,7 @@ import json
 from bot.core.eligibility import Ask
 from bot.core.errors import SystemUnavailable
 from bot.core.on_call import BELIEVED, READ_EVERY, TRY_AGAIN, Shift
-from bot.operations.oncall.record_shifts import claim_calendars, record_shifts, record_unread
+from bot.operations.on_call.record_shifts import claim_calendars, record_shifts, record_unread
 from bot.operations.requests.request_access import (
     GrantedAtOnce,
     Outcome,

@@ -16,9 +16,9 @@ from bot.operations.grants.release_grant import release_grant
 from bot.operations.grants.revoke_given import revoke_given
 from bot.operations.people.describe_person import describe_home
 from bot.operations.policy.record_policy import record_loaded
-from bot.operations.preapprovals.describe import list_preapprovals
-from bot.operations.preapprovals.give import Given, give_preapproval
-from bot.operations.preapprovals.take import take_preapproval, take_preapprovals
+from bot.operations.preapprovals.describe_preapprovals import list_preapprovals
+from bot.operations.preapprovals.give_preapproval import Given, give_preapproval
+from bot.operations.preapprovals.take_preapprovals import take_preapproval, take_preapprovals
 from bot.operations.requests.describe_request import describe_request
 from bot.operations.requests.request_access import GrantedAtOnce, Submitted, request_access
 from tests.concurrency import together

@@ -21,7 +21,7 @@ from bot.core.usage import GrantUsage
 from bot.operations.grants.show_credentials import Credentials
 from bot.operations.onboarding.describe_ramp import RampView
 from bot.operations.people.describe_person import EmergencyView
-from bot.operations.preapprovals.describe import PreApprovalView
+from bot.operations.preapprovals.describe_preapprovals import PreApprovalView
 from bot.operations.requests.describe_request import RequestCard
 from bot.operations.systems.describe_alerts import AlertView
 from bot.slack.pages import from_more

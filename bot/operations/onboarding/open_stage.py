@@ -19,7 +19,7 @@ def open_stage(world: Context, by: str, ramp_id: str, number: int) -> Opened | R
             return u.refuse(Refused("There is no such onboarding."), by, "open_stage")
         if (refused := _refusal(u, ramp, number, by)) is not None:
             return u.refuse(refused, by, "open_stage", reason=f"{ramp.bundle}, stage {number}")
-        return open_and_tell(u, ramp, number, by)
+        return open_and_notify(u, ramp, number, by)
 
 
 def _refusal(u: UnitOfWork, ramp: Ramp, number: int, by: str) -> Refused | None:
@@ -34,7 +34,7 @@ def _refusal(u: UnitOfWork, ramp: Ramp, number: int, by: str) -> Refused | None:
     return not_yet(u, ramp, stage)
 
 
-def open_and_tell(u: UnitOfWork, ramp: Ramp, number: int, by: str) -> Opened | None:
+def open_and_notify(u: UnitOfWork, ramp: Ramp, number: int, by: str) -> Opened | None:
     """Opens a stage, and notifies the newcomer, and the lead about what was left out."""
     stage = next(each for each in ramp.stages if each.number == number)
     opened = give_stage(u, ramp, stage, by)

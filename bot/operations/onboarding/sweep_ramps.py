@@ -16,7 +16,7 @@ from bot.operations._unit_of_work import SYSTEM, Context, Snapshot, UnitOfWork, 
 from bot.operations.messages.notify_each_lead import leads_of
 from bot.operations.onboarding.end_ramp import end_ramp
 from bot.operations.onboarding.give_stage import not_yet
-from bot.operations.onboarding.open_stage import open_and_tell
+from bot.operations.onboarding.open_stage import open_and_notify
 from bot.operations.onboarding.shared import acting_mentors, notify, refresh_ramp
 from bot.operations.onboarding.start_ramp import begin
 from storage import ramps
@@ -103,7 +103,7 @@ def _reach(u: UnitOfWork, ramp: Ramp, stage: PlannedStage) -> None:
             notify(u, acting_mentors(u, ramp), ramp, "ready", stage.number)
             refresh_ramp(u, ramp)
     elif not_yet(u, ramp, stage) is None:
-        open_and_tell(u, ramp, stage.number, rule_of(ramp))
+        open_and_notify(u, ramp, stage.number, rule_of(ramp))
 
 
 def _suggest(u: UnitOfWork, person: str, joined_at: int) -> None:

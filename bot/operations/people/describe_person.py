@@ -15,7 +15,7 @@ from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations._usage import used_of
 from bot.operations.absence.describe_absence import absences_of
 from bot.operations.onboarding.describe_ramp import RampView, ramps_seen_by
-from bot.operations.preapprovals.describe import PreApprovalView, describe_preapprovals
+from bot.operations.preapprovals.describe_preapprovals import PreApprovalView, describe_preapprovals
 from bot.operations.systems.describe_alerts import AlertView, describe_alerts
 from storage import alerts, emergencies, grants, people, requests
 

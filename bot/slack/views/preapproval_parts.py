@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bot.core.durations import format_duration
 from bot.core.preapproval import PreApproval
-from bot.operations.preapprovals.describe import PreApprovalView
-from bot.operations.preapprovals.give import Given
+from bot.operations.preapprovals.describe_preapprovals import PreApprovalView
+from bot.operations.preapprovals.give_preapproval import Given
 from bot.slack.blocks import (
     Block,
     Message,
