@@ -17,8 +17,9 @@ from bot.operations._begin_grant import begin_grant
 from bot.operations._criteria import denied
 from bot.operations._emergency import ask_for_press, open_emergency
 from bot.operations._end_grant import withdraw
+from bot.operations._new_request import new_request
 from bot.operations._open_emergency import has_open_emergency
-from bot.operations._unit_of_work import OUTDATED, SYSTEM, Context, UnitOfWork, new_id, unit
+from bot.operations._unit_of_work import OUTDATED, SYSTEM, Context, UnitOfWork, unit
 from bot.operations.policy.find_unresolved import needed_to_start
 from bot.operations.requests.request_access import AlreadyHeld, AlreadyPending, Waiting, too_many
 from storage import grants, people, requests
@@ -183,23 +184,8 @@ def _overtake(u: UnitOfWork, request: Request) -> None:
 
 
 def _request(u: UnitOfWork, role: Role, call: Call) -> Request:
-    return Request(
-        id=new_id("r"),
-        requester=call.person,
-        role=role.name,
-        systems=role.systems,
-        actions=role.actions,
-        system_actions=role.system_actions,
-        fingerprint=role.fingerprint,
-        duration=role.max_total,
-        reason=call.reason,
-        ticket="",
-        start_at=None,
-        state=RequestState.PENDING,
-        created_at=u.now,
-        lapses_at=u.now + role.pending_timeout,
-        urgency=Urgency.DRILL if call.is_drill else Urgency.EMERGENCY,
-    )
+    urgency = Urgency.DRILL if call.is_drill else Urgency.EMERGENCY
+    return new_request(u, role, call.person, role.max_total, call.reason, urgency=urgency)
 
 
 def _record_asked(u: UnitOfWork, request: Request, call: Call) -> None:

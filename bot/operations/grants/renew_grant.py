@@ -6,12 +6,13 @@ from bot.core.approval import Refused, as_approved
 from bot.core.audit import Event
 from bot.core.criteria import Judgement, why_renewal_asks
 from bot.core.durations import format_duration
-from bot.core.eligibility import Ask, check_duration, check_reason, may_request
+from bot.core.eligibility import check_duration, check_reason, may_request
 from bot.core.lifecycle import renewed_end
 from bot.core.model import Grant, GrantState, Request
 from bot.core.roles import Role
 from bot.operations._criteria import denied, judge_request, keep_asked
 from bot.operations._extend_grant import extend_grant
+from bot.operations._new_request import new_request
 from bot.operations._unit_of_work import OUTDATED, Context, UnitOfWork, unit
 from bot.operations.policy.find_unresolved import needed_for
 from bot.operations.requests.request_access import (
@@ -20,7 +21,6 @@ from bot.operations.requests.request_access import (
     Waiting,
     already_pending,
     ask_deciders,
-    new_request,
     submitted,
     too_many,
     undecidable,
@@ -223,8 +223,7 @@ def _renewal_request(
     first = requests.get(u.db, grant.request)
     words = reason or (first.reason if first else "")
     ticket = first.ticket if first else ""
-    ask = Ask(grant.person, role.name, words, duration=duration, ticket=ticket)
-    asked = new_request(u, role, ask, renews=grant.id)
+    asked = new_request(u, role, grant.person, duration, words, ticket=ticket, renews=grant.id)
     return replace(
         asked,
         systems=grant.systems,

@@ -1,6 +1,6 @@
 """Opens a stage of a ramp: gives its roles as ordinary grants, and says which it leaves out."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.core import effects
 from bot.core.approval import Refused
@@ -19,7 +19,8 @@ from bot.operations._begin_grant import begin_grant, given_terms
 from bot.operations._criteria import judge_request, keep_asked, keep_decided
 from bot.operations._end_grant import withdraw
 from bot.operations._leads_only import PERSON_LASTS
-from bot.operations._unit_of_work import SYSTEM, UnitOfWork, new_id
+from bot.operations._new_request import new_request
+from bot.operations._unit_of_work import SYSTEM, UnitOfWork
 from bot.operations.onboarding.shared import facts_of, ramp_record, refresh_ramp
 from storage import grants, outbox, ramps, requests
 
@@ -108,32 +109,8 @@ def _grant(
             withdraw(u, pending, SYSTEM, "the onboarding gives this role now")
     request = _request(u, ramp, stage, role, duration, start if start > u.now else None)
     requests.insert(u.db, request)
-    actor = rule_of(ramp)
-    u.record(
-        Event.REQUEST_ASKED,
-        actor,
-        request,
-        reason=request.reason,
-        duration=duration,
-        ticket="",
-        start_at=request.start_at,
-        ramp=ramp.id,
-        **keep_asked(u, request, judge_request(u, role, request, u.person(ramp.newcomer))),
-    )
-    u.record(
-        Event.APPROVAL_GIVEN,
-        actor,
-        request,
-        reason=request.reason,
-        **given_terms(as_asked(request)),
-        approvers=[actor],
-        asked_duration=duration,
-        ramp=ramp.id,
-        lead=ramp.lead,
-        opened_by=by,
-        **keep_decided(u, role, request),
-    )
-    grant = begin_grant(u, role, request, as_asked(request), actor)
+    _record_request(u, ramp, role, request, by)
+    grant = begin_grant(u, role, request, as_asked(request), rule_of(ramp))
     ramps.add_grant(u.db, ramp.id, stage.number, grant.id)
     u.do(
         effects.post_approval(request, role.channel),
@@ -143,29 +120,44 @@ def _grant(
 
 
 def _request(
-    u: UnitOfWork,
-    ramp: Ramp,
-    stage: PlannedStage,
-    role: Role,
-    duration: int,
-    start_at: int | None,
+    u: UnitOfWork, ramp: Ramp, stage: PlannedStage, role: Role, duration: int, start: int | None
 ) -> Request:
     """A request that the plan of the ramp has decided, which its lead approved."""
-    return Request(
-        id=new_id("r"),
-        requester=ramp.newcomer,
-        role=role.name,
-        systems=role.systems,
-        actions=role.actions,
-        system_actions=role.system_actions,
-        fingerprint=role.fingerprint,
-        duration=duration,
-        reason=reason_of(ramp, stage),
-        ticket="",
-        start_at=start_at,
+    reason = reason_of(ramp, stage)
+    return replace(
+        new_request(u, role, ramp.newcomer, duration, reason, start_at=start),
         state=RequestState.APPROVED,
-        created_at=u.now,
         lapses_at=u.now,
         decided_at=u.now,
         decided_by=rule_of(ramp),
+    )
+
+
+def _record_request(u: UnitOfWork, ramp: Ramp, role: Role, request: Request, by: str) -> None:
+    """Records the request and its approval by the plan of the ramp."""
+    actor = rule_of(ramp)
+    judged = judge_request(u, role, request, u.person(ramp.newcomer))
+    u.record(
+        Event.REQUEST_ASKED,
+        actor,
+        request,
+        reason=request.reason,
+        duration=request.duration,
+        ticket="",
+        start_at=request.start_at,
+        ramp=ramp.id,
+        **keep_asked(u, request, judged),
+    )
+    u.record(
+        Event.APPROVAL_GIVEN,
+        actor,
+        request,
+        reason=request.reason,
+        **given_terms(as_asked(request)),
+        approvers=[actor],
+        asked_duration=request.duration,
+        ramp=ramp.id,
+        lead=ramp.lead,
+        opened_by=by,
+        **keep_decided(u, role, request),
     )

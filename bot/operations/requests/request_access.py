@@ -14,7 +14,7 @@ from bot.core.durations import format_duration
 from bot.core.eligibility import Ask, check_words, find_role, may_ask_at_all, may_request
 from bot.core.errors import StorageUnavailable
 from bot.core.lifecycle import Move
-from bot.core.model import RULE, Grant, Request, RequestState, as_asked
+from bot.core.model import RULE, Grant, Request, as_asked
 from bot.core.preapproval import PreApproval
 from bot.core.roles import Role
 from bot.core.rules import AutoApproval
@@ -27,10 +27,11 @@ from bot.operations._criteria import (
     refused_by_ticket,
 )
 from bot.operations._end_grant import withdraw
+from bot.operations._new_request import new_request
 from bot.operations._open_emergency import has_open_emergency
 from bot.operations._pings import plan_pings
 from bot.operations._preapprovals import deciding
-from bot.operations._unit_of_work import OUTDATED, SYSTEM, Context, UnitOfWork, new_id, unit
+from bot.operations._unit_of_work import OUTDATED, SYSTEM, Context, UnitOfWork, unit
 from bot.operations.policy.find_unresolved import needed_for
 from bot.operations.tickets.record_ticket import must_be_looked_up
 from storage import grants, key_values, outbox, preapprovals, requests
@@ -205,7 +206,10 @@ def undecidable(u: UnitOfWork, role: Role, person: str) -> Refused | None:
 def _submit(
     u: UnitOfWork, role: Role, ask: Ask
 ) -> Submitted | GrantedAtOnce | AlreadyPending | Refused:
-    request = new_request(u, role, ask)
+    duration = ask.duration if ask.duration is not None else role.default_duration
+    request = new_request(
+        u, role, ask.person, duration, ask.reason, ticket=ask.ticket, start_at=ask.start_at
+    )
     judged = judge_request(u, role, request, u.person(ask.person))
     given = () if judged.rule else _in_advance(u, role, request, judged)
     if not judged.rule and not given and (refused := undecidable(u, role, ask.person)):
@@ -300,24 +304,3 @@ def already_pending(u: UnitOfWork, person: str, role: str) -> AlreadyPending:
     for request in requests.pending_of(u.db, person, role):
         return AlreadyPending(request)
     raise StorageUnavailable("two requests for the same role at the same moment")
-
-
-def new_request(u: UnitOfWork, role: Role, ask: Ask, renews: str | None = None) -> Request:
-    """A pending request with the terms that the role has now."""
-    return Request(
-        id=new_id("r"),
-        requester=ask.person,
-        role=role.name,
-        systems=role.systems,
-        actions=role.actions,
-        fingerprint=role.fingerprint,
-        duration=ask.duration if ask.duration is not None else role.default_duration,
-        reason=ask.reason,
-        ticket=ask.ticket,
-        start_at=ask.start_at,
-        state=RequestState.PENDING,
-        created_at=u.now,
-        lapses_at=u.now + role.pending_timeout,
-        renews=renews,
-        system_actions=role.system_actions,
-    )
