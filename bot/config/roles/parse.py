@@ -18,7 +18,14 @@ from pydantic import BaseModel
 
 from bot.config.roles.redact import redacted_text
 from bot.config.roles.rules import Checked, check
-from bot.config.roles.schema import BundleTable, KeyProblem, RoleTable, TicketsTable
+from bot.config.roles.schema import (
+    AutoApproveTable,
+    BundleTable,
+    KeyProblem,
+    RoleTable,
+    TicketsTable,
+    WorkspaceTable,
+)
 from bot.config.roles.toml_lines import key_lines, line_of
 from bot.config.roles.values import ticket_validator
 from bot.core.errors import ConfigError, Problem
@@ -283,35 +290,10 @@ def _policy(checked: Checked, tables: Mapping[str, Any], digest: str, file: str)
         raise AssertionError("a file without a [workspace] was refused before")
     reach = {name: _reach(tables[name]) for name in checked.systems}
     return Policy(
-        workspace=Workspace(
-            workspace.approvals_channel,
-            workspace.security_channel,
-            tuple(workspace.leads),
-            workspace.timezone,
-            workspace.quiet_hours,
-            workspace.ticket_url or "",
-        ),
-        systems=MappingProxyType(
-            {
-                name: System(name, kind, _settings(model), reach[name], _given(tables[name]))
-                for name, (kind, model) in checked.systems.items()
-            }
-        ),
-        roles=MappingProxyType(
-            {
-                name: replace(
-                    _role(name, role, workspace.approvals_channel, reach),
-                    **_actions(role, checked.system_actions.get(name)),
-                )
-                for name, role in checked.roles.items()
-            }
-        ),
-        on_call=MappingProxyType(
-            {
-                name: OnCall(name, duty.group or "", duty.ical or "")
-                for name, duty in checked.on_call.items()
-            }
-        ),
+        workspace=_workspace(workspace),
+        systems=_systems(checked, tables, reach),
+        roles=_roles(checked, workspace.approvals_channel, reach),
+        on_call=_on_call(checked),
         tickets=_tickets(checked.tickets) if checked.tickets else None,
         bundles=MappingProxyType(
             {name: _bundle(name, bundle) for name, bundle in checked.bundles.items()}
@@ -323,6 +305,48 @@ def _policy(checked: Checked, tables: Mapping[str, Any], digest: str, file: str)
         file=file,
         kinds=checked.kinds,
     )
+
+
+def _workspace(table: WorkspaceTable) -> Workspace:
+    return Workspace(
+        table.approvals_channel,
+        table.security_channel,
+        tuple(table.leads),
+        table.timezone,
+        table.quiet_hours,
+        table.ticket_url or "",
+    )
+
+
+def _systems(
+    checked: Checked, tables: Mapping[str, Any], reach: Mapping[str, str]
+) -> Mapping[str, System]:
+    found = {
+        name: System(name, kind, _settings(model), reach[name], _given(tables[name]))
+        for name, (kind, model) in checked.systems.items()
+    }
+    return MappingProxyType(found)
+
+
+def _roles(
+    checked: Checked, approvals_channel: str, reach: Mapping[str, str]
+) -> Mapping[str, Role]:
+    found = {
+        name: replace(
+            _role(name, role, approvals_channel, reach),
+            **_actions(role, checked.system_actions.get(name)),
+        )
+        for name, role in checked.roles.items()
+    }
+    return MappingProxyType(found)
+
+
+def _on_call(checked: Checked) -> Mapping[str, OnCall]:
+    found = {
+        name: OnCall(name, duty.group or "", duty.ical or "")
+        for name, duty in checked.on_call.items()
+    }
+    return MappingProxyType(found)
 
 
 def _settings(model: BaseModel) -> Mapping[str, object]:
@@ -386,18 +410,7 @@ def _rules(table: RoleTable) -> dict[str, Any]:
     """The rules of a role, by the name of their field in `Role`."""
     return {
         "renewal_quota": table.renewal_quota,
-        "auto_approve": tuple(
-            AutoApproval(
-                rule.name,
-                tuple(rule.members or ()),
-                rule.on_call or "",
-                rule.max_duration,
-                rule.hours,
-                rule.quota,
-                bool(rule.ticket),
-            )
-            for rule in table.auto_approve
-        ),
+        "auto_approve": tuple(map(_auto_approval, table.auto_approve)),
         "deny": tuple(
             DenyRule(rule.name, tuple(rule.members or ()), rule.hours, rule.reason)
             for rule in table.deny
@@ -412,6 +425,18 @@ def _rules(table: RoleTable) -> dict[str, Any]:
         if table.emergency
         else None,
     }
+
+
+def _auto_approval(table: AutoApproveTable) -> AutoApproval:
+    return AutoApproval(
+        table.name,
+        tuple(table.members or ()),
+        table.on_call or "",
+        table.max_duration,
+        table.hours,
+        table.quota,
+        bool(table.ticket),
+    )
 
 
 def _actions(table: RoleTable, by_system: Mapping[str, list[str]] | None) -> dict[str, Any]:
