@@ -77,7 +77,7 @@ from bot.slack.views import (
     findings,
     home,
     lists,
-    onboarding,
+    onboarding_notes,
     preapproval_parts,
     revoke_confirm,
     security_notes,
@@ -405,16 +405,16 @@ class Messenger:
         if message is None:
             return
         answer = self.post(person, message)
-        if name in onboarding.KEPT:
+        if name in onboarding_notes.KEPT:
             place = (answer["channel"], answer["ts"], work.data["ramp"], person, name, number)
             work.finish(record_ramp_note, RampMessage(*place))
 
     def _ramp_message(self, ramp: str, name: str, number: int, person: str) -> Message | None:
         if name == "graduation":
             found = describe_graduation(self._world, ramp)
-            return onboarding.graduation(found) if found else None
+            return onboarding_notes.graduation(found) if found else None
         view = describe_ramp(self._world, ramp)
-        return onboarding.note(name, view, number, person) if view else None
+        return onboarding_notes.note(name, view, number, person) if view else None
 
     def update_ramp_note(self, work: Work) -> None:
         channel, ts = work.data["channel"], work.data["ts"]
@@ -429,7 +429,7 @@ class Messenger:
         newcomer = work.data["newcomer"]
         bundle = suggested_now(self._world, newcomer, work.data["bundle"])
         if bundle is not None:
-            self.post(work.data["person"], onboarding.suggestion(newcomer, bundle))
+            self.post(work.data["person"], onboarding_notes.suggestion(newcomer, bundle))
 
     def send_export(self, work: Work) -> None:
         """Writes to a file first, because the log may be larger than memory. The reader's authority

@@ -29,7 +29,14 @@ from bot.slack.audit_query import person_named
 from bot.slack.context import TOO_LATE, ListenerContext, needs_lookup, open_view, update_view
 from bot.slack.ids import Field
 from bot.slack.payloads import BadPayload, Click, Command, Submission, unescape
-from bot.slack.views import answers, onboarding, request_modal
+from bot.slack.views import (
+    answers,
+    onboarding_forms,
+    onboarding_lists,
+    onboarding_notes,
+    request_modal,
+)
+from bot.slack.views._onboarding_parts import begun
 
 Message = dict[str, Any]
 Reply = dict[str, Any]
@@ -53,7 +60,7 @@ def onboard(ctx: ListenerContext, said: Command, person: Person) -> Message | No
         found = list_ramps(ctx.world, person.id, MOST)
         if isinstance(found, Refused):
             return answers.refused(found.reason)
-        return onboarding.ramp_list(found, person.id)
+        return onboarding_lists.ramp_list(found, person.id)
     start = _start_from(ctx, words)
     if isinstance(start, Refused):
         return answers.refused(start.reason)
@@ -62,7 +69,7 @@ def onboard(ctx: ListenerContext, said: Command, person: Person) -> Message | No
 
 
 def _open_form(ctx: ListenerContext, said: Command, person: Person) -> Message | None:
-    view = onboarding.form(ctx.world.policy().bundles, {}, None)
+    view = onboarding_forms.form(ctx.world.policy().bundles, {}, None)
     return None if open_view(ctx, said.trigger, view) else answers.refused(TOO_LATE)
 
 
@@ -106,7 +113,7 @@ def _started(ctx: ListenerContext, outcome: Ramp | Refused | Repeated) -> Messag
     view = describe_ramp(ctx.world, outcome.id) if isinstance(outcome, Ramp) else None
     if view is None:
         return answers.done("This was sent before. /access onboard list shows all onboardings.")
-    return onboarding.lead_message(view, onboarding.begun(view))
+    return onboarding_notes.lead_message(view, begun(view))
 
 
 # --- the form
@@ -116,7 +123,9 @@ def plan(ctx: ListenerContext, click: Click, person: Person) -> None:
     """Opens the form for the newcomer and bundle of the button, with a preview of their plan."""
     newcomer, _, bundle = click.value.partition(":")
     values = {str(Field.NEWCOMER): newcomer, str(Field.BUNDLE): bundle}
-    view = onboarding.form(ctx.world.policy().bundles, values, _preview(ctx, person.id, values))
+    view = onboarding_forms.form(
+        ctx.world.policy().bundles, values, _preview(ctx, person.id, values)
+    )
     if not open_view(ctx, click.trigger, view):
         queue_reply(ctx.world, click.person, click.channel, "text", text=TOO_LATE)
 
@@ -126,7 +135,7 @@ def change_form(ctx: ListenerContext, click: Click, person: Person) -> None:
     if not click.view:
         return
     preview = _preview(ctx, person.id, click.texts)
-    view = onboarding.form(ctx.world.policy().bundles, click.texts, preview)
+    view = onboarding_forms.form(ctx.world.policy().bundles, click.texts, preview)
     update_view(ctx, click.view, click.hash, view)
 
 
@@ -163,7 +172,7 @@ def submit_start(ctx: ListenerContext, form: Submission, person: Person) -> Repl
     view = describe_ramp(ctx.world, outcome.id) if isinstance(outcome, Ramp) else None
     if view is None:
         return _notice("This was sent before. /access onboard list shows all onboardings.")
-    return {"response_action": "update", "view": onboarding.started(view)}
+    return {"response_action": "update", "view": onboarding_forms.started(view)}
 
 
 def submit_mentor(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
@@ -206,7 +215,7 @@ def press_open(ctx: ListenerContext, click: Click, person: Person) -> None:
     if isinstance(outcome, Refused):
         _reply(ctx.world, click, outcome.reason)
     elif isinstance(outcome, Opened):
-        _reply(ctx.world, click, onboarding.opened_text(outcome.given, outcome.left_out))
+        _reply(ctx.world, click, onboarding_notes.opened_text(outcome.given, outcome.left_out))
     elif outcome is None:
         _reply(ctx.world, click, "This stage is open already.")
 
@@ -218,7 +227,7 @@ def press_mentor(ctx: ListenerContext, click: Click, person: Person) -> None:
     if view is None:
         why = refused.reason if refused else "There is no such onboarding."
         return _reply(ctx.world, click, why)
-    if not open_view(ctx, click.trigger, onboarding.mentor_form(view)):
+    if not open_view(ctx, click.trigger, onboarding_forms.mentor_form(view)):
         _reply(ctx.world, click, TOO_LATE)
     return None
 

@@ -11,7 +11,7 @@ from bot.operations.onboarding.describe_ramp import describe_graduation, describ
 from bot.operations.people.describe_person import describe_home
 from bot.sandbox.blocks import validate_message, validate_view
 from bot.slack.ids import Action, Field, Modal
-from bot.slack.views import home, onboarding
+from bot.slack.views import home, onboarding_forms, onboarding_lists, onboarding_notes
 from tests.builders import SYSTEMS
 from tests.factories import ANA, BEN, CARA, LEA, a_person
 from tests.ramps import BUNDLES, DAY, ROLES, a_ramp, set_bundles, sweep_after
@@ -170,7 +170,7 @@ class TestButtons:
         assert "The plan" in words(driver.views.last)
 
 
-NOTES = [*onboarding.NOTES]
+NOTES = [*onboarding_notes.NOTES]
 
 
 class TestViews:
@@ -182,7 +182,7 @@ class TestViews:
             view = describe_ramp(driver.made.world, ramp.id)
             assert view is not None
             for stage in (1, 2, 3):
-                assert validate_message(onboarding.note(name, view, stage, BEN)) == []
+                assert validate_message(onboarding_notes.note(name, view, stage, BEN)) == []
 
     def test_the_worst_bundle_fits_into_every_view(self, driver: SlackDriver) -> None:
         stage = '[[bundles.engineer.stages]]\nafter = "{}d"\nroles = ["shop-admin"]\n'
@@ -195,10 +195,10 @@ class TestViews:
         found = describe_graduation(driver.made.world, ramp.id)
         assert view is not None and found is not None
         for name in NOTES:
-            assert validate_message(onboarding.note(name, view, 1, BEN)) == []
-        assert validate_message(onboarding.graduation(found)) == []
-        assert validate_message(onboarding.ramp_list([view] * 60, LEA)) == []
-        form = onboarding.form(driver.made.world.policy().bundles, {}, view)
+            assert validate_message(onboarding_notes.note(name, view, 1, BEN)) == []
+        assert validate_message(onboarding_notes.graduation(found)) == []
+        assert validate_message(onboarding_lists.ramp_list([view] * 60, LEA)) == []
+        form = onboarding_forms.form(driver.made.world.policy().bundles, {}, view)
         assert validate_view(form) == []
 
     @pytest.mark.parametrize("reader", [ANA, BEN, LEA])

@@ -34,7 +34,7 @@ from bot.slack.blocks import (
 )
 from bot.slack.ids import Action
 from bot.slack.payloads import BadPayload
-from bot.slack.views import onboarding, preapproval_parts
+from bot.slack.views import onboarding_lists, preapproval_parts
 from bot.slack.views._fit import fit
 from bot.slack.views._parts import (
     decision_buttons,
@@ -309,8 +309,8 @@ def _onboarding(view: PersonView, page: _Page, room: int) -> list[Block]:
     mine = [each for each in view.ramps if each.ramp.newcomer == view.person.id]
     rest = [each for each in view.ramps if each.ramp.newcomer != view.person.id]
     is_lead = view.everything is not None
-    rows = (onboarding.row(each, is_lead, view.person.id) for each in rest)
-    own = [divider(), header("My onboarding"), *onboarding.own(mine[0])] if mine else []
+    rows = (onboarding_lists.row(each, is_lead, view.person.id) for each in rest)
+    own = [divider(), header("My onboarding"), *onboarding_lists.own(mine[0])] if mine else []
     return [*own, *_titled("Onboarding", rows, RAMPS, page, len(rest), room)]
 
 
