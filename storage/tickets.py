@@ -1,4 +1,4 @@
-"""Stores what ticket systems said, by a digest of the ticket system and the ticket."""
+"""Stores the last answer about each ticket, by a digest of the ticket system and the ticket."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Implements `access-bot onboarding`: the verbs of a lead without Slack."""
+"""Implements `access-bot onboarding`: plans, changes and ends onboardings without Slack."""
 
 from collections.abc import Callable
 

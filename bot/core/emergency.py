@@ -1,5 +1,4 @@
-"""Emergencies: who may take a role at once, on which terms, and when their review is due. It
-decides from values, and knows neither who is asked nor what is written down."""
+"""Emergencies: who may take a role at once, on which terms, and when their review is due."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

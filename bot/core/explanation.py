@@ -21,7 +21,7 @@ Called = Callable[[Iterable[str]], Sequence[str]]
 
 
 class Would(StrEnum):
-    """What would happen to a request of now."""
+    """The outcome of a request that is made now."""
 
     REFUSED = "refused"
     GRANTED = "granted"

@@ -1,4 +1,4 @@
-"""Who is on call by a calendar, and for how long what was read of it is believed."""
+"""Decides who is on call by a calendar, and for how long its shifts count after they were read."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
-"""When the people who may decide on a request are mentioned in Slack: not in quiet hours, and again
-after growing pauses."""
+"""Decides when deciders are mentioned in Slack: not in quiet hours, and again after growing
+pauses."""
 
 from zoneinfo import ZoneInfo
 

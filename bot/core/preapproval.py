@@ -84,12 +84,12 @@ def may_give(
 def lost(
     role: Role | None, given: PreApproval, entitled: frozenset[str], giver: Person
 ) -> str | None:
-    """Why a pre-approval holds no more before its date, None while it holds. `entitled` are the
+    """Why a pre-approval no longer holds before its date, None while it holds. `entitled` are the
     people who may decide on this person's requests for the role now."""
     if role is None:
         return "the role is no longer in roles.toml"
     if giver.ineligible_reason() is not None:
-        return "the account of the person who gave it counts no more"
+        return "the account of the person who gave it no longer counts"
     if given.giver not in entitled:
         return "the person who gave it may no longer decide"
     if given.fingerprint != role.fingerprint:

@@ -1,5 +1,5 @@
-"""What is recorded of the person who makes a request, so that the request can be judged later by
-another roles.toml: groups, on-call duties and an open emergency."""
+"""Facts about a requester that the log records, so that the request can be judged later by another
+roles.toml: groups, on-call duties and an open emergency."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

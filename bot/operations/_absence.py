@@ -1,5 +1,4 @@
-"""What follows when a delegation begins or ends: the people concerned are notified, and the
-messages that show who is asked are updated."""
+"""Notifies people when a delegation ends, and updates the messages that show who is asked."""
 
 from bot.core import effects
 from bot.core.audit import Event
@@ -16,14 +15,14 @@ def end_delegation(u: UnitOfWork, over: Delegation, by: str, why: str) -> bool:
     u.note(Event.DELEGATION_TAKEN, by, subject=over.delegate, giver=over.giver, why=why)
     update_shown(u, over)
     named = {"giver": u.person(over.giver).name, "delegate": u.person(over.delegate).name}
-    u.do(effects.answer(over.delegate, "", "stands_in_no_more", **named))
+    u.do(effects.answer(over.delegate, "", "delegation_over", **named))
     if by == SYSTEM:
         u.do(effects.answer(over.giver, "", "back", **named))
     return True
 
 
 def end_delegations_of(u: UnitOfWork, person: str, why: str) -> None:
-    """Ends what this person gave and has, because their account counts no more."""
+    """Ends what this person gave and has, because their account no longer counts."""
     for each in delegations.of(u.db, person):
         end_delegation(u, each, SYSTEM, why)
 

@@ -1,4 +1,4 @@
-"""Which pre-approvals of a person hold now, and what follows when one ends."""
+"""Finds the pre-approvals of a person that hold now, and notifies people when one ends."""
 
 from dataclasses import replace
 
@@ -41,7 +41,7 @@ def deciding(u: Snapshot, role: Role, request: Request) -> tuple[PreApproval, ..
 def take_back(u: UnitOfWork, given: PreApproval, by: str, why: str) -> bool:
     """Ends a pre-approval; returns False if it was ended before. Its giver and its receiver are
     notified unless they did it."""
-    if not preapprovals.take_preapprovals(u.db, given.id, u.now, by):
+    if not preapprovals.take(u.db, given.id, u.now, by):
         return False
     u.note(
         Event.PREAPPROVAL_TAKEN,
@@ -76,7 +76,7 @@ def end_lost(u: UnitOfWork) -> None:
 
 
 def end_of(u: UnitOfWork, person: str, why: str) -> None:
-    """Ends what a person gave and has, because their account counts no more."""
+    """Ends what a person gave and has, because their account no longer counts."""
     for each in preapprovals.shown_to(u.db, person, u.now):
         take_back(u, each, SYSTEM, why)
 

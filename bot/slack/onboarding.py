@@ -247,7 +247,9 @@ def change(
 pause = change(
     change_ramp.pause, "Paused. Access that was given ends as planned; nothing new opens."
 )
-resume = change(change_ramp.resume, "Resumed. The stages come later by as long as it was paused.")
+resume = change(
+    change_ramp.resume, "Resumed. Stages that are not open come later, by the length of the pause."
+)
 end = change(change_ramp.end, "Ended. Access that the onboarding gave ends now.")
 
 

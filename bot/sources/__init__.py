@@ -1,1 +1,1 @@
-"""Where facts come from that decisions need and that others keep: on-call calendars and tickets."""
+"""Reads facts that decisions need and other systems keep: on-call calendars and tickets."""

@@ -1,5 +1,5 @@
-"""Reads the on-call calendars of roles.toml, each on a thread of its own. What that means for the
-rows is `bot/operations/on_call/record_shifts.py`'s."""
+"""Reads the on-call calendars of roles.toml, each on a thread of its own.
+`bot/operations/on_call/record_shifts.py` stores the result."""
 
 import logging
 from collections.abc import Callable

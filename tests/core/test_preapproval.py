@@ -110,7 +110,7 @@ LOST = {
         ROLE,
         BOTH,
         replace(BEN, deleted=True),
-        "the account of the person who gave it counts no more",
+        "the account of the person who gave it no longer counts",
     ),
     "its giver may not decide": (
         ROLE,

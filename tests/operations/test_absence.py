@@ -169,7 +169,7 @@ def test_home_and_card_show_who_decides_for_whom(made: Made) -> None:
     home = describe_home(made.world, CARA)
     assert [each.id for each in home.waiting_for_me] == [request.id]
     assert home.rights[request.id].seat == BEN
-    assert [each.giver for each in home.stands_in] == [BEN]
+    assert [each.giver for each in home.decides_for] == [BEN]
     assert describe_absences(made.world, BEN).away is not None
     card = describe_request(made.world, request.id)
     assert card is not None and card.names == {BEN: "U0Ben", CARA: "U0Cara"}

@@ -10,13 +10,13 @@ from storage import delegations
 
 @dataclass(frozen=True, slots=True)
 class Back:
-    """`name` is that of the delegate, who decides no more."""
+    """`name` is that of the delegate, who no longer decides."""
 
     name: str
 
 
 def come_back(world: Context, giver: str) -> Back | Refused:
-    """The delegate of `giver` decides no more. Raises StorageUnavailable."""
+    """The delegate of `giver` no longer decides. Raises StorageUnavailable."""
     with unit(world) as u:
         own = [each for each in delegations.of(u.db, giver) if each.giver == giver]
         if not own or not end_delegation(u, own[0], giver, "the approver is back"):

@@ -1,4 +1,4 @@
-"""Describes who decides in whose place, as far as one person gave or has it."""
+"""Describes the absences of one person, and those in which they are the delegate."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ from storage import people
 
 @dataclass(frozen=True, slots=True)
 class Absences:
-    """`away` says who decides for the person, `stands_in` for whom they decide; `names` has the
+    """`away` says who decides for the person, `decides_for` for whom they decide; `names` has the
     names of these people."""
 
     away: Delegation | None
-    stands_in: tuple[Delegation, ...]
+    decides_for: tuple[Delegation, ...]
     names: dict[str, str]
 
 

@@ -59,4 +59,4 @@ def _give(u: UnitOfWork, given: Delegation, delegate: Person) -> None:
     update_shown(u, given)
     u.expect(given.ends_at)
     facts = {"giver": u.person(given.giver).name, "ends_at": given.ends_at}
-    u.do(effects.answer(delegate.id, "", "stands_in", **facts))
+    u.do(effects.answer(delegate.id, "", "delegation_given", **facts))

@@ -1,1 +1,1 @@
-"""Break-glass: access first, a review afterwards."""
+"""Emergencies: access first, a review afterwards."""

@@ -1,4 +1,4 @@
-"""Signs the review of an emergency with a conclusion, and ends what is left of the access."""
+"""Signs the review of an emergency with a conclusion, and ends its access if it is active."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a lead changes about a ramp: pause, resume, another mentor, an early end."""
+"""Changes a ramp for a lead: pauses or resumes it, changes its mentor, or ends it early."""
 
 from bot.core.approval import Refused
 from bot.core.audit import Event

@@ -1,4 +1,4 @@
-"""Describes ramps: what was given and used, what comes when, and who is who."""
+"""Describes ramps: their people, their plan, and the access that they gave and its use."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

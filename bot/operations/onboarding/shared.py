@@ -1,5 +1,4 @@
-"""What the operations on a ramp share: its facts and mentors, its audit records and its
-messages."""
+"""Facts, mentors, audit records and messages of a ramp, for all operations on it."""
 
 from collections.abc import Iterable
 from zoneinfo import ZoneInfo

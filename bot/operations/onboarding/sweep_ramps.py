@@ -1,4 +1,4 @@
-"""Does what is due of all ramps: begins, opens stages, lets mentors open theirs, finishes; and
+"""Begins and finishes ramps that are due, opens their stages, asks mentors to open theirs, and
 suggests bundles for people who joined."""
 
 from bot.core import effects

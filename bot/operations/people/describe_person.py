@@ -42,7 +42,7 @@ class PersonView:
     grants, and `used` has the use of each so far. `approvers` has the names of each role's
     approvers, `alerts` the unconfirmed revocations and `open_alerts` their number. `rights` says
     why the person may decide on each request of `waiting_for_me`, `away` who decides in their
-    place, `stands_in` in whose place they do. `names` are those of other people who are shown."""
+    place, `decides_for` in whose place they do. `names` are those of other people who are shown."""
 
     person: Person
     roles: tuple[Role, ...]
@@ -60,7 +60,7 @@ class PersonView:
     names: dict[str, str] = field(default_factory=dict)
     rights: dict[str, Right] = field(default_factory=dict)
     away: Delegation | None = None
-    stands_in: tuple[Delegation, ...] = ()
+    decides_for: tuple[Delegation, ...] = ()
     ramps: tuple[RampView, ...] = ()
     """The open onboardings that this person sees: their own first, then those that they mentor."""
     emergencies: tuple[EmergencyView, ...] = ()
@@ -93,7 +93,7 @@ def describe_home(world: Context, person_id: str, skip: int = 0) -> PersonView:
         view = replace(
             view,
             away=absences.away,
-            stands_in=absences.stands_in,
+            decides_for=absences.decides_for,
             names=absences.names,
             waiting_for_me=tuple(request for request, _ in waiting),
             rights={request.id: right for request, right in waiting},

@@ -1,5 +1,5 @@
 """Mentions the deciders of requests when quiet hours are over, and the backups of requests that
-nobody has decided. What was missed while no process ran is sent once."""
+nobody has decided. Mentions that were missed while no process ran are sent once."""
 
 from dataclasses import replace
 

@@ -168,7 +168,7 @@ def lead_buttons(view: RampView) -> list[Element]:
     ramp, about = view.ramp, f"onboarding of {view.names.get(view.ramp.newcomer, 'the newcomer')}"
     asked = confirm(
         "End this onboarding?",
-        "Nothing more of it is given, and access that it gave ends now.",
+        "It gives nothing more, and access that it gave ends now.",
         "End",
         "Keep it",
         "danger",

@@ -1,4 +1,4 @@
-"""What the approval message and its details say alike of a request."""
+"""Lines about a request that the approval message and its details share."""
 
 from collections.abc import Callable, Iterator, Mapping
 

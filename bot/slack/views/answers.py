@@ -203,7 +203,7 @@ def away(given: Away) -> Message:
 
 def absences(known: Absences) -> Message:
     """Who decides in whose place."""
-    lines = absence_lines(known.away, known.stands_in, known.names)
+    lines = absence_lines(known.away, known.decides_for, known.names)
     none: list[Part] = [
         "You are not away, and you decide for nobody else. ",
         code("/access away until DATE @delegate"),
@@ -448,7 +448,7 @@ def _emergency(facts: Facts, card: RequestCard | None, now: int) -> Message:
     return emergency(card) if card else refused("This emergency is no longer on record.")
 
 
-def _stands_in(facts: Facts, card: RequestCard | None, now: int) -> Message:
+def _delegation_given(facts: Facts, card: RequestCard | None, now: int) -> Message:
     """To the delegate."""
     giver = clean(str(facts["giver"]), 75)
     return message(
@@ -466,7 +466,7 @@ def _stands_in(facts: Facts, card: RequestCard | None, now: int) -> Message:
     )
 
 
-def _stands_in_no_more(facts: Facts, card: RequestCard | None, now: int) -> Message:
+def _delegation_over(facts: Facts, card: RequestCard | None, now: int) -> Message:
     giver = clean(str(facts["giver"]), 75)
     return message(
         f"You no longer decide in the place of {escape(giver)}.",
@@ -487,7 +487,7 @@ _NOTES: Mapping[str, Callable[[Facts, RequestCard | None, int], Message]] = {
     "text": _text,
     "asked": _asked,
     "emergency": _emergency,
-    "stands_in": _stands_in,
-    "stands_in_no_more": _stands_in_no_more,
+    "delegation_given": _delegation_given,
+    "delegation_over": _delegation_over,
     "back": _back,
 }

@@ -72,7 +72,7 @@ def _waited(card: RequestCard) -> str | None:
 
 
 def absence_lines(
-    away: Delegation | None, stands_in: Sequence[Delegation], names: Mapping[str, str]
+    away: Delegation | None, decides_for: Sequence[Delegation], names: Mapping[str, str]
 ) -> list[list[Part]]:
     """Who decides for a reader who is away, and for whom they decide."""
     lines: list[list[Part]] = []
@@ -81,10 +81,10 @@ def absence_lines(
         lines.append(
             ["You are away until ", date(away.ends_at), ". ", delegate, " decides in your place."]
         )
-    for each in stands_in[:MOST_ABSENT]:
+    for each in decides_for[:MOST_ABSENT]:
         giver = bold(names.get(each.giver, each.giver), NAME_ROOM)
         lines.append(["You decide in the place of ", giver, *_away(each), "."])
-    if (more := len(stands_in) - MOST_ABSENT) > 0:
+    if (more := len(decides_for) - MOST_ABSENT) > 0:
         lines.append([f"And in the place of {more} more."])
     return lines
 

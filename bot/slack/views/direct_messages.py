@@ -157,46 +157,29 @@ def _scheduled(view: GrantView, now: int) -> Message:
 
 
 def _active(view: GrantView, now: int) -> Message:
-    grant = view.grant
-    if grant.urgency:
-        return _emergency_active(view)
-    lasts = format_duration(grant.duration)
     return message(
-        f"You have {title_text(view.role, grant.role)} now, for {lasts}.",
+        f"You have {title_text(view.role, view.grant.role)} now,"
+        f" for {format_duration(view.grant.duration)}.",
         paragraph(
             [
                 "You have ",
-                *role_parts(view.role, grant.role),
+                *role_parts(view.role, view.grant.role),
                 " until ",
-                date(grant.ends_at),
-                f" ({lasts}).",
+                date(view.grant.ends_at),
+                f" ({format_duration(view.grant.duration)}).",
             ],
-            _narrowed(view),
+            *(_emergency_terms() if view.grant.urgency else [_narrowed(view)]),
             ["Show credentials shows how to get in. Only you can see it."],
         ),
         *_buttons(view),
     )
 
 
-def _emergency_active(view: GrantView) -> Message:
-    grant = view.grant
-    lasts = format_duration(grant.duration)
-    return message(
-        f"You have {title_text(view.role, grant.role)} now, for {lasts}.",
-        paragraph(
-            [
-                "You have ",
-                *role_parts(view.role, grant.role),
-                " until ",
-                date(grant.ends_at),
-                f" ({lasts}).",
-            ],
-            ["All leads and the approvers are notified. A lead who is not you reviews it."],
-            ["It can't be renewed. If you need it longer, ask now with ", bold("/access"), "."],
-            ["Show credentials opens the way in, for your eyes only."],
-        ),
-        *_buttons(view),
-    )
+def _emergency_terms() -> list[list[Part]]:
+    return [
+        ["All leads and the approvers are notified. A lead who is not you reviews it."],
+        ["It can't be renewed. If you need it longer, ask now with ", bold("/access"), "."],
+    ]
 
 
 def _narrowed(view: GrantView) -> list[Part]:

@@ -1,5 +1,5 @@
-"""The message about an emergency, for the channels and the leads: who took what, why, what became
-of it, and its review."""
+"""The message about an emergency, for the channels and the leads: the access, its reason, its state
+and its review."""
 
 from collections.abc import Sequence
 

@@ -1,5 +1,5 @@
-"""The answer to `/access explain`: what would happen to a request of now, why, and what roles.toml
-says of the role."""
+"""The answer to `/access explain`: the outcome of a request made now, the reasons, and the rules of
+the role."""
 
 from collections.abc import Iterable
 

@@ -184,7 +184,7 @@ def _start(view: PersonView) -> list[Block]:
 
 
 def _absences(view: PersonView) -> list[Block]:
-    lines = absence_lines(view.away, view.stands_in, view.names)
+    lines = absence_lines(view.away, view.decides_for, view.names)
     if not lines:
         return []
     back = [actions(button("I'm back", Action.BACK, view.person.id))] if view.away else []

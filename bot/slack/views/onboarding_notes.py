@@ -72,7 +72,7 @@ def _welcome(view: RampView, number: int, reader: str) -> Message:
         *bulleted("You get now:", now[:MOST_LINES]),
         *bulleted("What comes next:", later[:MOST_LINES]),
         paragraph(
-            ["Each access ends on its own, and a message tells you before. ", *_needs_more()],
+            ["Each access ends automatically, and a message reminds you before. ", *_needs_more()],
             ["Your Home in this app shows all of it, ", *until_end(ramp), "."],
         ),
     )
