@@ -64,7 +64,7 @@ def tried(db: Database, grant: str, system: str, attempts: int) -> None:
     )
 
 
-def told(db: Database, grant: str, system: str, next_at: int) -> None:
+def record_sent(db: Database, grant: str, system: str, next_at: int) -> None:
     """Records that an alert was sent, and when the next one is due."""
     sql = "UPDATE alerts SET said = said + 1, next_at = ? WHERE grant_id = ? AND system = ?"
     db.run(sql, next_at, grant, system)

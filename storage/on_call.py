@@ -11,22 +11,22 @@ from storage.database import Database
 @dataclass(frozen=True, slots=True)
 class Reading:
     """`source` is a digest of the calendar's address. `read_at` is when it was last read with
-    success, `error` why the latest try failed, and `told` whether the leads know."""
+    success, `error` why the latest try failed, and `notified` whether the leads know that."""
 
     source: str
     tried_at: int
     read_at: int | None
     error: str
-    told: bool
+    notified: bool
 
 
 def reading(db: Database, duty: str) -> Reading | None:
-    sql = "SELECT source, tried_at, read_at, error, told FROM calendars WHERE duty = ?"
+    sql = "SELECT source, tried_at, read_at, error, notified FROM calendars WHERE duty = ?"
     found = db.row(sql, duty)
     if found is None:
         return None
-    source, tried_at, read_at, error, told = found
-    return Reading(str(source), int(tried_at), read_at, str(error), bool(told))
+    source, tried_at, read_at, error, notified = found
+    return Reading(str(source), int(tried_at), read_at, str(error), bool(notified))
 
 
 def claim(db: Database, duty: str, source: str, now: int, seen_at: int | None) -> bool:
@@ -34,13 +34,13 @@ def claim(db: Database, duty: str, source: str, now: int, seen_at: int | None) -
     False if another process has claimed it. What was read of another source is forgotten."""
     if seen_at is None:
         sql = (
-            "INSERT INTO calendars (duty, source, tried_at, read_at, error, told)"
+            "INSERT INTO calendars (duty, source, tried_at, read_at, error, notified)"
             " VALUES (?, ?, ?, NULL, '', 0) ON CONFLICT (duty) DO NOTHING"
         )
         return db.run(sql, duty, source, now) == 1
     sql = (
         "UPDATE calendars SET tried_at = ?, read_at = CASE WHEN source = ? THEN read_at END,"
-        " told = CASE WHEN source = ? THEN told ELSE 0 END, source = ?"
+        " notified = CASE WHEN source = ? THEN notified ELSE 0 END, source = ?"
         " WHERE duty = ? AND tried_at = ?"
     )
     return db.run(sql, now, source, source, source, duty, seen_at) == 1
@@ -52,7 +52,7 @@ def keep_shifts(
     """Replaces the shifts of a duty; returns False if its calendar is another one now, or was read
     later."""
     sql = (
-        "UPDATE calendars SET read_at = ?, error = '', told = 0"
+        "UPDATE calendars SET read_at = ?, error = '', notified = 0"
         " WHERE duty = ? AND source = ? AND (read_at IS NULL OR read_at <= ?)"
     )
     if db.run(sql, read_at, duty, source, read_at) != 1:
@@ -69,14 +69,14 @@ def keep_shifts(
     return True
 
 
-def keep_error(db: Database, duty: str, source: str, error: str, told: bool) -> bool:
+def keep_error(db: Database, duty: str, source: str, error: str, notified: bool) -> bool:
     """Stores why a calendar could not be read; returns False if it is another one now, or if
-    another process has told the leads before."""
+    another process has notified the leads before."""
     sql = (
-        "UPDATE calendars SET error = ?, told = CASE WHEN ? = 1 THEN 1 ELSE told END"
-        " WHERE duty = ? AND source = ? AND (? = 0 OR told = 0)"
+        "UPDATE calendars SET error = ?, notified = CASE WHEN ? = 1 THEN 1 ELSE notified END"
+        " WHERE duty = ? AND source = ? AND (? = 0 OR notified = 0)"
     )
-    return db.run(sql, error, int(told), duty, source, int(told)) == 1
+    return db.run(sql, error, int(notified), duty, source, int(notified)) == 1
 
 
 def shifts_at(db: Database, duty: str, at: int) -> list[Shift]:

@@ -43,7 +43,7 @@ def send_alert(u: UnitOfWork, grant: Grant, known: Alert, error: str) -> None:
     """Alerts the leads, with an audit record, and schedules the next alert; notifies the holder
     once."""
     next_at = next_alert(known.since, u.now)
-    alerts.told(u.db, grant.id, known.system, next_at)
+    alerts.record_sent(u.db, grant.id, known.system, next_at)
     u.record(
         Event.END_FAILED, SYSTEM, grant, system=known.system, error=error, attempts=known.attempts
     )

@@ -348,7 +348,7 @@ class Messenger:
                 return answers.refused(found.reason)
             return findings.render(found, data["asked"], data["unasked"])
         if data["note"] == "preapproval_given":
-            return preapproval_parts.told(get_preapproval(self._world, data["preapproval"]))
+            return preapproval_parts.to_receiver(get_preapproval(self._world, data["preapproval"]))
         if data["note"] == "preapproval_taken":
             return preapproval_parts.ended(data)
         card = self._card(data) if "request" in data else None

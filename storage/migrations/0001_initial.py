@@ -336,7 +336,7 @@ CREATE TABLE audit_head (
 SOURCES = """
 CREATE TABLE calendars (
   duty TEXT PRIMARY KEY, source TEXT NOT NULL, tried_at BIGINT NOT NULL, read_at BIGINT,
-  error TEXT NOT NULL, told INTEGER NOT NULL
+  error TEXT NOT NULL, notified INTEGER NOT NULL
 );
 
 CREATE TABLE shifts (

@@ -435,7 +435,9 @@ RENDERS: dict[str, Render] = {
     "pending": lambda text: approval_message.render(
         worst_card(text), NOW, [f"<@U{n:09}>" for n in range(200)]
     ),
-    "told that it was approved in advance": lambda text: preapproval_parts.told(preapproved(text)),
+    "told that it was approved in advance": lambda text: preapproval_parts.to_receiver(
+        preapproved(text)
+    ),
     "approved in advance": lambda text: preapproval_parts.listed([preapproved(text)] * 99, "U0X"),
     "details": lambda text: request_details.render(worst_card(text)),
     "revoke what a rule gave": lambda text: revoke_modal.render(

@@ -58,7 +58,7 @@ def record_unread(world: Context, duty: OnCall, error: str) -> None:
         known = on_call.reading(u.db, duty.name)
         if known is None:
             return
-        tell = not is_believed(known.read_at, u.now) and not known.told
-        kept = on_call.keep_error(u.db, duty.name, digest_of(duty), error[:LONGEST_ERROR], tell)
-        if kept and tell:
+        is_news = not is_believed(known.read_at, u.now) and not known.notified
+        kept = on_call.keep_error(u.db, duty.name, digest_of(duty), error[:LONGEST_ERROR], is_news)
+        if kept and is_news:
             u.notify_leads("calendar_unread", duty=duty.name, error=error[:LONGEST_ERROR])

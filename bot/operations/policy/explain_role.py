@@ -29,13 +29,13 @@ def explain_role(world: Context, by: str, name: str, about: str) -> Explanation 
         if isinstance(found, Refused):
             return found
         role = (u.role_for(name, about) if about else None) or found
-        told = points(role, partial(_called, u))
+        general = points(role, partial(_called, u))
         if not about or not _may_see(u, role, by, about):
-            return Explanation(role, told, withheld=bool(about))
+            return Explanation(role, general, withheld=bool(about))
         person = u.person(about)
         facts = gather(u, role, about)
         return Explanation(
-            role, told, for_person(role, person, facts, _known(u, role, facts, person))
+            role, general, for_person(role, person, facts, _known(u, role, facts, person))
         )
 
 

@@ -51,13 +51,14 @@ def render(views: Sequence[AlertView]) -> Message:
     if len(views) > EACH:
         return _many(views)
     said = join([_one(view) for view in views])
-    told = [
+    unacknowledged = [
         view.alert
         for view in views
         if view.alert.gone_at is None and view.alert.acknowledged_at is None
     ]
     of_system = {
-        alert.system: [each.id for each in told if each.system == alert.system] for alert in told
+        alert.system: [each.id for each in unacknowledged if each.system == alert.system]
+        for alert in unacknowledged
     }
     several = {system: ids for system, ids in of_system.items() if len(ids) > 1}
     if several:
@@ -116,8 +117,12 @@ def _others(systems: Sequence[str]) -> list[Part]:
 
 def _of_system(group: Sequence[AlertView]) -> list[Block]:
     first, system = group[0], group[0].alert.system
-    told = [view.alert.id for view in group if view.alert.acknowledged_at is None]
-    known = f", {len(group) - len(told)} of them acknowledged" if len(told) < len(group) else ""
+    unacknowledged = [view.alert.id for view in group if view.alert.acknowledged_at is None]
+    known = (
+        f", {len(group) - len(unacknowledged)} of them acknowledged"
+        if len(unacknowledged) < len(group)
+        else ""
+    )
     rest = f"`{LOG} system:{system}` lists them"
     whose = listing([f"{view.grant.id} ({view.grant.role})" for view in group], 400, rest=rest)
     return [
@@ -132,7 +137,7 @@ def _of_system(group: Sequence[AlertView]) -> list[Block]:
             ]
         ),
         rich(section("Error of the first:"), preformatted(first.error, ERROR_ROOM)),
-        *([actions(_all(system, told[0]))] if told else []),
+        *([actions(_all(system, unacknowledged[0]))] if unacknowledged else []),
     ]
 
 

@@ -56,7 +56,7 @@ def _takes_back(row: PreApproval) -> list[Part]:
     return [code(f"/access disallow @user {row.role}"), " takes it back."]
 
 
-def told(view: PreApprovalView | None) -> Message:
+def to_receiver(view: PreApprovalView | None) -> Message:
     """For the person who has it."""
     if view is None:
         return message("A pre-approval has ended.", paragraph(["A pre-approval has ended."]))
