@@ -78,10 +78,13 @@ PAGES = [
 ]
 ROOMS = (
     "bot/cli",
+    "bot/config",
     "bot/connectors",
     "bot/doctor",
+    "bot/operations",
     "bot/sandbox",
     "bot/slack",
+    "bot/sources",
     "bot/web",
     "bot/worker",
     "storage",

@@ -12,8 +12,8 @@ from bot.core.roles import Role
 from bot.core.rules import Tier
 
 OPERATOR = "os:"
-"""How the command line's user is called, `os:USER`: whoever may run it on the bot's database may
-decide there."""
+"""The prefix of the command line's user, as in `os:USER`. Everybody who may run it on the bot's
+database may decide there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Right:
 class Count:
     """How far a request is. `tier` is the one that is asked now (None when all are complete), the
     `place`-th, counted from 0; `have` are the people whose approvals count in it, `earlier` those
-    of the tiers before, `seats` the approvers whose approval was given, by whoever gave it."""
+    of the tiers before, `seats` the approvers whose approval was given, also by delegates."""
 
     tier: Tier | None
     place: int = 0

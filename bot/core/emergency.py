@@ -66,8 +66,8 @@ def may_declare(role: Role, person: Person, directory: Directory) -> Refused | N
     if unknown := directory.unresolved(role.requesters):
         names = ", ".join(directory.called(unknown))
         return Refused(
-            f"Slack has not said in the last ten minutes who is in {names}, so nobody can be let"
-            " in. Whoever runs the bot can, with `access-bot emergency`.",
+            f"Slack has not said in the last ten minutes who is in {names}, so nobody can take"
+            " it here. The operators of the bot can give it, with `access-bot emergency`.",
             "role",
         )
     members = ", ".join(directory.called(role.requesters))

@@ -68,8 +68,8 @@ class ForPerson:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`own` is None where the role is explained in general. `withheld` says that this is so because
-    the reader may not see it for somebody else."""
+    """`own` is None where the role is explained in general. `withheld` says that the reader may
+    not see it for somebody else."""
 
     role: Role
     points: tuple[Point, ...]

@@ -318,7 +318,7 @@ def suggested_bundle(bundle: Bundle, unused: frozenset[str], missed: Sequence[Mi
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """A role that a newcomer was granted beside the bundle, `after` so many seconds."""
+    """A role that a newcomer was granted beside the bundle, `after` seconds from the start."""
 
     role: Role
     after: int

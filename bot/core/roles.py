@@ -28,7 +28,7 @@ from bot.core.working_hours import Hours
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 Key = tuple[str | int, ...]
-"""Where a key stands in a TOML file: `("systems", "shop", "argv", 0)`."""
+"""The place of a key in a TOML file: `("systems", "shop", "argv", 0)`."""
 
 
 @dataclass(frozen=True, slots=True)

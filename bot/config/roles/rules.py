@@ -231,8 +231,7 @@ def _unfit(actions: object, checks: Sequence[Callable[[str], str]]) -> Iterator[
 
 
 def _seconds(role: Table, key: str, default: int | None = None) -> int | None:
-    """The duration of the key if it is a good one; what is wrong with a bad one is told
-    elsewhere."""
+    """The duration of the key if it is valid; another check reports an invalid one."""
     if key not in role:
         return default
     try:

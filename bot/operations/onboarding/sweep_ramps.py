@@ -22,7 +22,7 @@ from bot.operations.onboarding.start_ramp import begin
 from storage import ramps
 
 JOINED_FOR = 14 * 86400
-"""Seconds after which no bundle is suggested any more for a person who joined."""
+"""Seconds after which bundles are no longer suggested for a person who joined."""
 
 
 def sweep_ramps(world: Context) -> int:

@@ -10,7 +10,7 @@ from storage import requests
 
 def past_request(world: Context, person_id: str, request_id: str) -> tuple[Request, Role] | Refused:
     """Returns the request with its current role; refuses other people's requests, and roles that
-    the person may not request any more. Raises StorageUnavailable."""
+    the person may no longer request. Raises StorageUnavailable."""
     with reading(world) as u:
         request = requests.get(u.db, request_id)
         if request is None or request.requester != person_id:

@@ -55,7 +55,7 @@ def _is_over(at: int | None, now: int) -> bool:
 
 
 def _wait(u: UnitOfWork, due: Ping, until: int) -> None:
-    """Puts off to `until` what would be sent before."""
+    """Delays to `until` each mention that is due before."""
     early = [at for at in (due.ping_at, due.escalate_at) if at is not None and at < until]
     ping_at = until if due.ping_at in early else due.ping_at
     escalate_at = until if due.escalate_at in early else due.escalate_at

@@ -101,17 +101,9 @@ def page_from(value: str) -> tuple[str, int]:
 
 def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View:
     """The Home of one person; `section` begins after `skip` rows, the others at the first."""
-    if view.person.checked_at == 0:
-        return _home(
-            [
-                header("Access"),
-                paragraph(["Slack has not said yet who you are. Open Home again in a moment."]),
-            ]
-        )
-    if unfit := view.person.ineligible_reason():
-        return _home([header("Access"), paragraph([f"There is nothing for you here: {unfit}."])])
+    if why := _why_empty(view):
+        return _home([header("Access"), paragraph([why])])
     page, banner = _Page(section, skip), _emergencies(view)
-
     crowd = sum(map(bool, (banner, view.ramps, view.preapprovals)))
 
     def room(most: int) -> int:
@@ -129,19 +121,25 @@ def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View
         *_titled("Waiting for a decision", pending_rows(view), PENDING, page, pending, room(8)),
         *_titled("Waiting for you", _waiting_rows(view), DECIDE, page, mine, room(18)),
         *_titled("What you may ask for", _role_rows(view), ASK, page, len(view.roles), room(8)),
-        *_titled(
-            "Approved in advance",
-            preapproval_parts.rows(view.preapprovals, view.person.id),
-            PREAPPROVED,
-            page,
-            len(view.preapprovals),
-            room(8),
-        ),
+        *_preapproved(view, page, room(8)),
         *_recent(view),
         *_onboarding(view, page, room(6)),
         *_titled("Ends not confirmed", _alert_rows(view), ALERTS, page, view.open_alerts, room(9)),
     ]
     return _home([*blocks, *_everything(view, now, page, BLOCKS - len(blocks))])
+
+
+def _why_empty(view: PersonView) -> str:
+    """Why there is nothing to show to this person; "" if there is."""
+    if view.person.checked_at == 0:
+        return "Slack has not said yet who you are. Open Home again in a moment."
+    unfit = view.person.ineligible_reason()
+    return f"There is nothing for you here: {unfit}." if unfit else ""
+
+
+def _preapproved(view: PersonView, page: _Page, room: int) -> list[Block]:
+    rows = preapproval_parts.rows(view.preapprovals, view.person.id)
+    return _titled("Approved in advance", rows, PREAPPROVED, page, len(view.preapprovals), room)
 
 
 def _home(blocks: Sequence[Block]) -> View:
