@@ -67,14 +67,19 @@ def renew_grant(
             return u.refuse(
                 refused or Refused("Request it again."), person, "renew", grant, reason=reason
             )
-        u.db.lock(f"renew:{person}:{role.name}")  # so that two can't share the last of a quota
-        request = _renewal_request(u, role, grant, length, reason)
-        judged = judge_request(u, role, request, u.person(person))
-        if why := why_renewal_asks(role, judged):
-            return _ask(u, role, grant, request, judged, why)
-        if (refused := _unapproved(u, grant, length)) is not None:
-            return u.refuse(refused, person, "renew", grant, reason=reason)
-        return Renewed(_extend(u, role, grant, request))
+        return _renew(u, role, grant, length, reason)
+
+
+def _renew(u: UnitOfWork, role: Role, grant: Grant, duration: int, reason: str) -> Outcome:
+    """Extends the grant, or asks the approvers where the role wants that."""
+    u.db.lock(f"renew:{grant.person}:{role.name}")  # so that two can't share the last of a quota
+    request = _renewal_request(u, role, grant, duration, reason)
+    judged = judge_request(u, role, request, u.person(grant.person))
+    if why := why_renewal_asks(role, judged):
+        return _ask(u, role, grant, request, judged, why)
+    if (refused := _unapproved(u, grant, duration)) is not None:
+        return u.refuse(refused, grant.person, "renew", grant, reason=reason)
+    return Renewed(_extend(u, role, grant, request))
 
 
 def _extend(u: UnitOfWork, role: Role, grant: Grant, request: Request) -> Grant:
