@@ -226,6 +226,7 @@ def directory(db: Database) -> Directory:
         handles,
         answered(db),
         delegations.all_of(db),
+        bound,
     )
 
 

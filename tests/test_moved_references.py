@@ -4,15 +4,18 @@ and changes of the groups that roles.toml names are reported."""
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bot.core.approval import Refused
+from bot.core.eligibility import Ask
 from bot.operations._bind_references import MOST_PEOPLE, RECORDED_PEOPLE
-from bot.operations.people.record_people import record_emails, record_groups
+from bot.operations.people.record_people import record_emails, record_groups, record_people
 from bot.operations.people.require_lead import require_lead
 from bot.operations.policy.record_policy import record_loaded
 from bot.operations.requests.accept_vote import Taken
+from bot.operations.requests.request_access import request_access
 from bot.sandbox.blocks import validate_message
 from bot.slack.views import security_notes
 from storage.database import Database
@@ -200,3 +203,27 @@ def test_replicas_that_read_the_same_move_record_and_report_it_once(
     assert [world.directory().resolve(["@db-leads"]) for world in worlds] == [frozenset()] * 4
     for world in (*worlds, made.world):
         world.db.close()
+
+
+DENY = '\n[[roles.shop-admin.deny]]\nname = "d"\nmembers = ["{}"]\nreason = "No."\n'
+
+
+def _is_denied(made: Made, person: str) -> bool:
+    outcome = request_access(made.world, Ask(person, "shop-admin", "because"))
+    return isinstance(outcome, Refused) and outcome.rule == "d"
+
+
+def test_nobody_avoids_a_denial_rule_with_another_address(made: Made) -> None:
+    made.set_policy(shop_admin=DENY.format("U0Cara@example.com"))
+    other = replace(a_person(CARA), email="cara@example.com")
+    record_people(made.world, [other])
+    assert _is_denied(made, CARA)
+    assert not _is_denied(made, ANA)
+
+
+def test_a_denial_rule_follows_its_group_to_another_handle(made: Made) -> None:
+    made.set_policy(shop_admin=DENY.format("@sre"))
+    _read(made)
+    _read(made, ("S0SRE", "sre-team", [CARA]))
+    assert _is_denied(made, CARA)
+    assert not _is_denied(made, ANA)

@@ -155,7 +155,8 @@ def _denies(rule: DenyRule, person: Person, facts: Facts) -> bool:
         return True
     if facts.directory.unresolved(rule.members):
         return True
-    return facts.directory.has(rule.members, person.id)
+    directory = facts.directory
+    return directory.has(rule.members, person.id) or directory.stood_for(rule.members, person.id)
 
 
 def _of_role(

@@ -295,7 +295,8 @@ class Directory:
     `handles` gives the id of a handle, `emails` the person of a `folded` address; `unfit` are
     accounts that must never count (deactivated, guests, bots, strangers, unconfirmed). `answered`
     are the references that Slack was asked about, whether they stand for somebody or not.
-    `delegations` say who decides for whom; some may be over."""
+    `delegations` say who decides for whom; some may be over. `bound` has the group or person for
+    whom each handle and `folded` address stood first."""
 
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
     emails: Mapping[str, str] = field(default_factory=dict)
@@ -303,6 +304,7 @@ class Directory:
     handles: Mapping[str, str] = field(default_factory=dict)
     answered: frozenset[str] = frozenset()
     delegations: tuple[Delegation, ...] = ()
+    bound: Mapping[str, str] = field(default_factory=dict)
 
     def unresolved(self, refs: Iterable[str]) -> tuple[str, ...]:
         """The groups, handles and e-mails of `refs` that were not looked up in Slack yet. Their
@@ -356,6 +358,14 @@ class Directory:
             if ref in self.groups
             else self.emails.get(folded(ref)) == person
             for ref in refs
+        )
+
+    def stood_for(self, refs: Iterable[str], person: str) -> bool:
+        """Whether `refs` stood for this person first: a handle or an address that changed since
+        then gives nothing, and must not free anybody from a denial."""
+        owners = (self.bound.get(folded(ref) if "@" in ref[1:] else ref) for ref in refs)
+        return any(
+            owner == person or person in self.groups.get(owner, ()) for owner in owners if owner
         )
 
     def includes(self, refs: Iterable[str], person: Person) -> bool:
