@@ -229,7 +229,7 @@ def _of_rule(rule: AutoApproval, asked: Asked, facts: Facts) -> Iterator[Criteri
         numbers = {"used": used, "times": rule.quota.times, "per": rule.quota.per}
         yield Criterion("quota", _verdict(used < rule.quota.times), text, numbers)
     if rule.ticket:
-        yield _looked_up(asked, facts, COUNTS_FOR)
+        yield _looked_up(asked, facts, by_rule=True)
     if facts.has_emergency:
         text = "an emergency of this person is open"
         yield Criterion("emergency", Verdict.NOT_MET, text)
@@ -281,8 +281,9 @@ def _ticket(role: Role, asked: Asked, facts: Facts) -> Criterion:
     return _looked_up(asked, facts)
 
 
-def _looked_up(asked: Asked, facts: Facts, within: int | None = None) -> Criterion:
-    """`within` is how many seconds ago it must have been looked up."""
+def _looked_up(asked: Asked, facts: Facts, by_rule: bool = False) -> Criterion:
+    """For a rule that approves, it must be open in any case, and have been looked up within
+    COUNTS_FOR."""
     found, wanted = facts.ticket, facts.tickets
     if wanted is None or found is None or found.ticket != asked.ticket:
         return Criterion("ticket", Verdict.UNKNOWN, "the ticket was not looked up")
@@ -290,16 +291,17 @@ def _looked_up(asked: Asked, facts: Facts, within: int | None = None) -> Criteri
     if found.error:
         text = f"the ticket could not be looked up: {found.error}"
         return Criterion("ticket", Verdict.UNKNOWN, text, numbers)
-    if within is not None and not is_recent(found.checked_at, facts.now, within):
+    if by_rule and not is_recent(found.checked_at, facts.now, COUNTS_FOR):
         text = "the ticket was not looked up in the last minutes"
         return Criterion("ticket", Verdict.UNKNOWN, text, numbers)
     if not found.found:
         return Criterion("ticket", Verdict.NOT_MET, _NO_TICKET, numbers)
-    if wanted.must_be_open and not found.is_open:
+    must_be_open = by_rule or wanted.must_be_open
+    if must_be_open and not found.is_open:
         return Criterion("ticket", Verdict.NOT_MET, _CLOSED, numbers)
     if wanted.must_be_assigned and not _is_theirs(found, asked.person):
         return Criterion("ticket", Verdict.NOT_MET, _NOT_THEIRS, numbers)
-    state = "found and open" if wanted.must_be_open else "found"
+    state = "found and open" if must_be_open else "found"
     return Criterion("ticket", Verdict.MET, f"the ticket was {state}", numbers)
 
 

@@ -108,6 +108,11 @@ class TestAsked:
 
 
 class TestRules:
+    def test_a_closed_ticket_is_never_enough(self, made: Made) -> None:
+        policy(made, rule=True, more="open = false\n")
+        look_up(made, CLOSED)
+        assert isinstance(ask(made), Submitted)
+
     def test_an_open_ticket_is_approved_at_once(self, made: Made) -> None:
         policy(made, rule=True)
         look_up(made, OPEN)
