@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bot.core.preapproval import PreApproval
-from storage.database import Database
+from storage.database import Database, Reads
 
 _COLUMNS = "id, giver, person, role, duration, until, reason, fingerprint, given_at"
 _MARKS = ", ".join("?" * 9)
@@ -53,11 +53,11 @@ def shown_to(db: Database, person: str, now: int) -> list[PreApproval]:
     return _many(db, "(giver = ? OR person = ?)", person, person, now)
 
 
-def every(db: Database, now: int) -> list[PreApproval]:
+def every(db: Reads, now: int) -> list[PreApproval]:
     return _many(db, "1 = 1", now)
 
 
-def _many(db: Database, condition: str, *values: object) -> list[PreApproval]:
+def _many(db: Reads, condition: str, *values: object) -> list[PreApproval]:
     sql = (
         f"SELECT {_COLUMNS} FROM preapprovals WHERE {condition} AND until > ? AND taken_at IS NULL"
         " ORDER BY given_at, id"
@@ -79,3 +79,12 @@ def used_for(db: Database, request: str) -> list[PreApproval]:
         " WHERE u.request_id = ? ORDER BY p.given_at, p.id"
     )
     return [PreApproval(*row) for row in db.rows(sql, request)]
+
+
+def recorded(db: Reads, given: PreApproval) -> list[tuple[str, str, str]]:
+    """Returns event, actor and detail of the records about this person and role, newest first."""
+    sql = (
+        "SELECT event, actor, detail FROM audit WHERE event IN ('preapproval:access:given',"
+        " 'preapproval:access:taken') AND subject = ? AND role = ? ORDER BY seq DESC"
+    )
+    return [(str(a), str(b), str(c)) for a, b, c in db.rows(sql, given.person, given.role)]

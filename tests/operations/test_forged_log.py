@@ -420,6 +420,11 @@ ROWS: dict[str, tuple[str, str]] = {
         "INSERT INTO delegations VALUES ('U0BEN', 'U0EVE', 0, 9999999999)",
         "delegation of U0BEN to U0EVE: no record says that it was given",
     ),
+    "an invented pre-approval": (
+        "INSERT INTO preapprovals (id, giver, person, role, duration, until, reason, fingerprint, "
+        "given_at) VALUES ('p1', 'U0BEN', 'U0EVE', 'shop-admin', 3600, 9999999999, '', '', 0)",
+        "pre-approval of shop-admin for U0EVE by U0BEN: no record says that it holds",
+    ),
     "no vote": ("DELETE FROM votes", "vote of U0BEN"),
     "a token that lives longer": ("UPDATE tokens SET expires_at = expires_at + 60", "end is"),
     "a token of nobody": ("UPDATE tokens SET jti = 'invented'", "no record says that it was shown"),

@@ -124,6 +124,29 @@ class TestGiven:
         assert isinstance(give_preapproval(made.world, ben, cara, "shop-admin", terms), Given)
 
 
+CHANGES = {
+    "for longer": "UPDATE preapprovals SET duration = duration + 1",
+    "until later": "UPDATE preapprovals SET until = until + 1",
+    "by somebody else": "UPDATE preapprovals SET giver = 'U0LEA'",
+    "for somebody else": "UPDATE preapprovals SET person = 'U0ANA'",
+    "for another text of the role": "UPDATE preapprovals SET fingerprint = 'x'",
+    "after it was taken back": "UPDATE preapprovals SET taken_at = NULL",
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_one_that_holds_against_the_log_is_found(made: Made, what: str) -> None:
+    id = given(made)
+    if what.startswith("after"):
+        take_preapproval(made.world, a_person(BEN), id)
+    assert made.verdict().broken is None
+    made.forged = True
+    with made.world.db.transaction():
+        made.world.db.run(CHANGES[what])
+    broken = made.verdict().broken
+    assert broken is not None and "pre-approval of shop-admin" in broken.why
+
+
 DENY = '\n[[roles.shop-admin.deny]]\nname = "d"\nmembers = ["@sre"]\nreason = "No."\n'
 
 

@@ -10,7 +10,7 @@ from bot.core.audit import GENESIS, Break, Event, check_links, marked_break, par
 from bot.core.audit_story import Difference, differences
 from bot.operations._unit_of_work import Context
 from bot.operations.process.forget_old import MONTH
-from storage import audit, delegations
+from storage import audit, delegations, preapprovals
 from storage.audit_stories import stories
 from storage.database import Reads
 
@@ -55,8 +55,8 @@ def said(verdict: Verdict) -> str:
 
 def verify_audit(world: Context, progress: Callable[[int, int], None] | None = None) -> Verdict:
     """Finds an edited, deleted, inserted, reordered or cut-off record, a log that was changed
-    before more was written, and requests, votes, delegations, grants, leases, tokens and
-    certificates that differ from it. Raises StorageUnavailable.
+    before more was written, and requests, votes, delegations, pre-approvals, grants, leases,
+    tokens and certificates that differ from it. Raises StorageUnavailable.
 
     Reads everything as it was at one moment, and blocks no writer.
     """
@@ -135,6 +135,28 @@ def _invented_delegations(view: Reads, last: int) -> Iterator[Difference]:
             )
 
 
+def _invented_preapprovals(view: Reads, last: int, now: int) -> Iterator[Difference]:
+    """Those that no record tells of, or that were ended: they would approve requests."""
+    for each in preapprovals.every(view, now):
+        about = (
+            (event, actor, detail)
+            for event, actor, text in preapprovals.recorded(view, each)
+            if (detail := parsed_detail(text)).get("preapproval") == each.id
+        )
+        event, actor, detail = next(about, ("", "", {}))
+        said = tuple(detail.get(name) for name in ("duration", "until", "fingerprint"))
+        if (event, actor, said) != (
+            Event.PREAPPROVAL_GIVEN,
+            each.giver,
+            (each.duration, each.until, each.fingerprint),
+        ):
+            yield Difference(
+                last,
+                f"pre-approval of {each.role} for {each.person} by {each.giver}: no record says"
+                " that it holds",
+            )
+
+
 def _compared(verdict: Verdict, view: Reads, now: int) -> Verdict:
     """Returns the verdict with all differences between log and rows; the first one is where the log
     is broken."""
@@ -146,7 +168,11 @@ def _compared(verdict: Verdict, view: Reads, now: int) -> Verdict:
             for each in differences(story, verdict.records, now - MONTH + CLOCKS_DIFFER):
                 count += 1
                 yield each
-        for invented in _invented_delegations(view, verdict.records):
+        rows = (
+            *_invented_delegations(view, verdict.records),
+            *_invented_preapprovals(view, verdict.records, now),
+        )
+        for invented in rows:
             count += 1
             yield invented
 
