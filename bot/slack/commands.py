@@ -148,19 +148,36 @@ def open_form(ctx: ListenerContext, said: Command, person: Person) -> Message | 
     )
 
 
+def _words(
+    ctx: ListenerContext, said: Command, person: Person, verb: str, usual: Callable[[Role], int]
+) -> tuple[str, int | None, str] | Message:
+    """The role, the duration and the reason of `ROLE [DURATION] REASON…`; or a refusal, which
+    suggests the `usual` duration of the role."""
+    word, rest = split(unescape(said.text))
+    try:
+        duration, reason = take_span(rest, ctx.now, person.tz)
+    except BadDuration as bad:
+        role = ctx.world.policy().roles.get(word)
+        if role is None:
+            return word, None, rest  # the operation refuses an unknown role, whatever follows it
+        why = understood.advice(bad, f"/access {verb} {word}", rest, usual(role))
+        return _refuse(ctx, person, verb, why, role=word, reason=rest)
+    return word, duration, reason
+
+
+def _longest_emergency(role: Role) -> int:
+    return role.emergency.max_duration if role.emergency else role.default_duration
+
+
 def request(ctx: ListenerContext, said: Command, person: Person) -> Message | None:
     """`[ROLE [DURATION] REASON…]`"""
     if not said.text:
         return open_form(ctx, said, person)
-    word, rest = split(unescape(said.text))
+    words = _words(ctx, said, person, "request", lambda role: role.default_duration)
+    if isinstance(words, dict):
+        return words
+    word, duration, reason = words
     role = ctx.world.policy().roles.get(word)
-    try:
-        duration, reason = take_span(rest, ctx.now, person.tz)
-    except BadDuration as bad:
-        if role is not None:
-            why = understood.advice(bad, f"/access request {word}", rest, role.default_duration)
-            return _refuse(ctx, person, "request", why, role=word, reason=rest)
-        duration, reason = None, rest  # an unknown role is refused below, whatever follows it
     url = said.response_url if is_slacks(said.response_url, ctx.client.base_url) else ""
     ticket = _ticket_in(role, reason)
     ask = Ask(person.id, word, reason, duration, ticket, channel=said.channel, answer_url=url)
@@ -173,16 +190,10 @@ def emergency(ctx: ListenerContext, said: Command, person: Person) -> Message | 
     """`[ROLE [DURATION] REASON…]`"""
     if not said.text:
         return _emergency_form(ctx, said, person)
-    word, rest = split(unescape(said.text))
-    role = ctx.world.policy().roles.get(word)
-    try:
-        duration, reason = take_span(rest, ctx.now, person.tz)
-    except BadDuration as bad:
-        if role is not None:
-            usual = role.emergency.max_duration if role.emergency else role.default_duration
-            why = understood.advice(bad, f"/access emergency {word}", rest, usual)
-            return _refuse(ctx, person, "emergency", why, role=word, reason=rest)
-        duration, reason = None, rest  # an unknown role is refused below, whatever follows it
+    words = _words(ctx, said, person, "emergency", _longest_emergency)
+    if isinstance(words, dict):
+        return words
+    word, duration, reason = words
     call = Call(person.id, word, reason, duration, channel=said.channel)
     first = needs_lookup(ctx.world, person)
     outcome = do_once(ctx.world, said.key, lambda w: start_emergency(w, call, first))
