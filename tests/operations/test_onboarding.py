@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -30,10 +31,10 @@ from bot.operations.onboarding.sweep_ramps import sweep_ramps
 from bot.operations.people.record_people import people_to_check, record_people
 from bot.operations.requests.approve_request import Granted, approve_request
 from bot.operations.requests.request_access import Submitted, request_access
-from storage import ramps
+from storage import key_values, ramps
 from tests.builders import SYSTEMS
 from tests.concurrency import together
-from tests.factories import ANA, BEN, CARA, DAN, LEA, Made, a_person
+from tests.factories import ANA, BEN, CARA, DAN, LEA, START, Made, a_person
 from tests.ramps import BUNDLES, DAY, ON_CALL, ROLES, a_ramp, see_all, set_bundles, sweep_after
 
 OLA = "U0OLA"
@@ -623,3 +624,37 @@ class TestSuggested:
         note_joined(made.world, OLA)
         sweep_after(made, 14 * DAY)
         assert made.count("newcomers") == 0 and "suggest_bundle" not in made.work()
+
+
+LOST = {
+    "is no lead any more": lambda made: made.set_groups(platform_leads=[BEN]),
+    "left": lambda made: record_people(made.world, [a_person(LEA, deleted=True)]),
+}
+
+
+@pytest.mark.parametrize("lose", LOST.values(), ids=LOST)
+def test_a_plan_begins_only_while_the_lead_who_made_it_is_a_lead(
+    made: Made, lose: Callable[[Made], object]
+) -> None:
+    set_bundles(made)
+    ramp = a_ramp(made, starts_at=made.clock.at + DAY)
+    made.clock.at += DAY
+    see_all(made, ANA, BEN)
+    made.set_groups()
+    lose(made)
+    sweep_ramps(made.world)
+    assert now(made, ramp).state is RampState.ENDED
+    assert roles_of(made) == []
+    ((because,),) = made.log("onboarding:ramp:ended", "detail")
+    assert json.loads(because)["because"] == "the lead who planned it is no longer a lead"
+
+
+def test_a_plan_waits_while_nobody_knows_who_the_leads_are(made: Made) -> None:
+    set_bundles(made)
+    ramp = a_ramp(made, starts_at=made.clock.at + DAY)
+    made.clock.at += DAY
+    see_all(made, ANA, BEN)
+    with made.world.db.transaction():
+        key_values.put(made.world.db, "groups read", str(START))
+    sweep_ramps(made.world)
+    assert now(made, ramp).state is RampState.PLANNED

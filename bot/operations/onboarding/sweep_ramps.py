@@ -2,6 +2,7 @@
 suggests bundles for people who joined."""
 
 from bot.core import effects
+from bot.core.authority import OPERATOR
 from bot.core.lifecycle import Move
 from bot.core.model import RampState, folded
 from bot.core.onboarding import (
@@ -84,11 +85,15 @@ def _begin(u: UnitOfWork, ramp: Ramp) -> None:
     newcomer = _joined(u, ramp)
     if not newcomer or (ramp.starts_at or 0) > u.now:
         return None
+    if u.directory.unresolved(u.policy.workspace.leads):
+        return None  # whether its lead still is one, is not known
     if not ramp.newcomer:
         if ramps.open_of(u.db, newcomer) is not None:
             return end_ramp(u, ramp, Move.END, SYSTEM, "the newcomer has another onboarding")
         ramps.set_newcomer(u.db, ramp.id, newcomer)
     current = ramps.get(u.db, ramp.id)
+    if not ramp.lead.startswith(OPERATOR) and ramp.lead not in u.leads:
+        return end_ramp(u, ramp, Move.END, SYSTEM, "the lead who planned it is no longer a lead")
     if current is not None and newcomer in (ramp.lead, ramp.mentor):
         return end_ramp(u, current, Move.END, SYSTEM, "the newcomer is its lead or its mentor")
     if current is not None:
