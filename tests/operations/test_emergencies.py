@@ -37,6 +37,7 @@ from bot.operations.requests.approve_request import Granted, approve_request
 from bot.operations.requests.deny_request import Denied, deny_request
 from bot.operations.requests.lapse_due import lapse_due
 from bot.operations.requests.request_access import (
+    MOST_REQUESTS,
     AlreadyHeld,
     AlreadyPending,
     Submitted,
@@ -63,7 +64,8 @@ def _tables(made: Made) -> None:
 
 def call(made: Made, person: str = CARA, role: str = "shop-admin", **more: object) -> Outcome:
     reason = str(more.pop("reason", "the till is down"))
-    return start_emergency(made.world, Call(person, role, reason, **more))  # type: ignore[arg-type]
+    first = bool(more.pop("look_up_first", False))
+    return start_emergency(made.world, Call(person, role, reason, **more), first)  # type: ignore[arg-type]
 
 
 def started(made: Made, person: str = CARA, role: str = "shop-admin", **more: object) -> Started:
@@ -700,3 +702,12 @@ def test_a_deactivated_user_loses_it_and_the_review_stays(made: Made) -> None:
     grant = made.grant(outcome.grant.id)
     assert (grant.state, grant.end_reason) == (GrantState.ENDING, EndReason.OFFBOARDED)
     assert isinstance(sign(made, outcome.request.id), Signed)
+
+
+def test_one_person_s_emergencies_that_wait_for_slack_are_limited(made: Made) -> None:
+    for _ in range(MOST_REQUESTS):
+        assert isinstance(call(made, look_up_first=True), Waiting)
+    refused = call(made, look_up_first=True)
+    assert isinstance(refused, Refused) and "wait for Slack" in refused.reason
+    assert made.work().count("ask") == MOST_REQUESTS
+    assert isinstance(call(made, DAN, look_up_first=True), Waiting)

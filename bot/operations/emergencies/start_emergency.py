@@ -21,8 +21,14 @@ from bot.operations._new_request import new_request
 from bot.operations._open_emergency import has_open_emergency
 from bot.operations._unit_of_work import OUTDATED, SYSTEM, Context, UnitOfWork, unit
 from bot.operations.policy.find_unresolved import needed_to_start
-from bot.operations.requests.request_access import AlreadyHeld, AlreadyPending, Waiting, too_many
-from storage import grants, people, requests
+from bot.operations.requests.request_access import (
+    MOST_REQUESTS,
+    AlreadyHeld,
+    AlreadyPending,
+    Waiting,
+    too_many,
+)
+from storage import grants, outbox, people, requests
 
 WAITS_FOR_SLACK = 60
 """Seconds for which an emergency waits until Slack has said who its person is: one that starts much
@@ -125,7 +131,12 @@ def _refusal(
     return may_declare(role, person, directory) or denied(u, role, person, directory=directory)
 
 
-def _wait(u: UnitOfWork, role: Role, call: Call) -> Waiting:
+def _wait(u: UnitOfWork, role: Role, call: Call) -> Waiting | Refused:
+    if outbox.count_beginning(u.db, effects.ask_key(call.person, "")) >= MOST_REQUESTS:
+        return Refused(
+            f"{MOST_REQUESTS} of your requests wait for Slack, which is the limit. Try again in a"
+            " minute; the operator of the bot can use `access-bot emergency`."
+        )
     asked: Mapping[str, Any] = {
         "emergency": True,
         "reason": call.reason,
