@@ -232,6 +232,28 @@ def export(db: Database, filters: Filters, last: int) -> Iterator[tuple[Any, ...
     return db.stream(f"SELECT {_COLUMNS} FROM audit{condition} ORDER BY seq", *values)
 
 
+def requests_and_policies(
+    db: Database, since: int
+) -> Iterator[tuple[int, str, str, str, str, str]]:
+    """Streams time, event, subject, role, request and detail of the requests from `since` on, and
+    of every roles.toml that was loaded, oldest first."""
+    return db.stream(
+        "SELECT at, event, subject, role, request, detail FROM audit WHERE event = ? OR event = ?"
+        " AND at >= ? ORDER BY seq",
+        Event.POLICY_LOADED,
+        Event.REQUEST_ASKED,
+        since,
+    )
+
+
+def count_requests(db: Database, since: int) -> int:
+    """Returns the number of requests that `requests_and_policies` yields."""
+    found = db.row(
+        "SELECT COUNT(*) FROM audit WHERE event = ? AND at >= ?", Event.REQUEST_ASKED, since
+    )
+    return int(found[0]) if found else 0
+
+
 def count(db: Database, filters: Filters, last: int) -> int:
     """Returns the number of rows that `export` yields."""
     condition, values = _where(filters, last)

@@ -62,7 +62,7 @@ class Commands(LazyGroup):
                 "bot.cli.onboarding",
                 "List, start, pause, resume and end onboardings.",
             ),
-            ("policy", "bot.cli.policy", "Explain who decides on a role, and why."),
+            ("policy", "bot.cli.policy", "Explain a role, and compare two roles.toml."),
             ("panic", "bot.cli.panic", "End access now, and block new access until `resume`."),
             ("resume", "bot.cli.panic", "Allow access again after `panic`."),
             ("audit", "bot.cli.audit", "Query, export and verify the audit log."),

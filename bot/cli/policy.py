@@ -1,10 +1,11 @@
-"""Implements `access-bot policy`: explains a role without Slack."""
+"""Implements `access-bot policy`: explains a role, and compares roles.toml, without Slack."""
 
 import click
 
 from bot.cli.common import actor, json_option, opened, person_known
 from bot.cli.errors import Wrong
 from bot.cli.output import clean, json_line, moment, table, utc
+from bot.cli.policy_diff import diff
 from bot.config.roles.parse import load_policy
 from bot.config.settings import load_settings
 from bot.connectors import KINDS
@@ -21,7 +22,10 @@ LONG = 1000
 
 @click.group(epilog="Example: access-bot policy explain orders-read ana@example.com")
 def policy() -> None:
-    """Explain who decides on a role, and why."""
+    """Explain a role, and compare two roles.toml."""
+
+
+policy.add_command(diff)
 
 
 @policy.command(epilog="Example: access-bot policy explain orders-read ana@example.com")

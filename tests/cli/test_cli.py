@@ -84,7 +84,7 @@ def test_the_commands_are_those_that_scripts_depend_on() -> None:
             "accounts list",
             "accounts unlink",
         ),
-        *("demo", "sandbox", "emergency", "policy explain"),
+        *("demo", "sandbox", "emergency", "policy explain", "policy diff"),
         *(f"onboarding {verb}" for verb in ("list", "start", "pause", "resume", "end")),
         *("grants list", "grants revoke", "requests list", "requests approve", "requests deny"),
         *("audit list", "audit export", "audit verify", "usage list"),

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -92,8 +92,20 @@ def read_content(path: str) -> bytes:
         raise _refusal(path, f"can't be read: {reason or 'not a path'}") from None
 
 
+Complete = Callable[[Checked, dict[str, Any]], None]
+"""Changes what was checked, given the expanded content, before its problems are reported."""
+
+
+def _as_checked(_checked: Checked, _data: dict[str, Any]) -> None:
+    """Changes nothing."""
+
+
 def decode_policy(
-    content: bytes, path: str, environ: Mapping[str, str], kinds: Mapping[str, SystemKind]
+    content: bytes,
+    path: str,
+    environ: Mapping[str, str],
+    kinds: Mapping[str, SystemKind],
+    complete: Complete = _as_checked,
 ) -> Policy:
     """Like `load_policy`, for content that was already read."""
     try:
@@ -102,11 +114,15 @@ def decode_policy(
         if len(content) > LARGEST:
             raise _refusal(path, _TOO_BIG) from None
         raise _refusal(path, "is not UTF-8", content.count(b"\n", 0, error.start) + 1) from None
-    return parse_policy(text, path, environ, kinds)
+    return parse_policy(text, path, environ, kinds, complete)
 
 
 def parse_policy(
-    text: str, file: str, environ: Mapping[str, str], kinds: Mapping[str, SystemKind]
+    text: str,
+    file: str,
+    environ: Mapping[str, str],
+    kinds: Mapping[str, SystemKind],
+    complete: Complete = _as_checked,
 ) -> Policy:
     """The policy in the text of a roles.toml. `file` names it in problems; the other parameters are
     those of `load_policy`.
@@ -127,6 +143,7 @@ def parse_policy(
     except ValueError as error:
         raise _refusal(file, f"is not TOML: {error}", _line_in(str(error))) from None
     checked = check(data, kinds)
+    complete(checked, data)
     unset = {path for path, _ in found}
     if found := found + [each for each in checked.found if each[0] not in unset]:
         raise ConfigError(problems_at(found, text, file))
@@ -203,12 +220,12 @@ def _filled(text: str, environ: Mapping[str, str], path: Key, found: list[KeyPro
     return Expanded(_REFERENCE.sub(fill, text), text, given)
 
 
-def _given(value: Any) -> dict[str, str]:
+def given_in(value: Any) -> dict[str, str]:
     """The environment variables that the texts in this value use."""
     if isinstance(value, Expanded):
         return dict(value.given)
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return {name: text for each in inner for name, text in _given(each).items()}
+    return {name: text for each in inner for name, text in given_in(each).items()}
 
 
 def _is_utf8(text: str) -> bool:
@@ -322,7 +339,7 @@ def _systems(
     checked: Checked, tables: Mapping[str, Any], reach: Mapping[str, str]
 ) -> Mapping[str, System]:
     found = {
-        name: System(name, kind, _settings(model), reach[name], _given(tables[name]))
+        name: System(name, kind, _settings(model), reach[name], given_in(tables[name]))
         for name, (kind, model) in checked.systems.items()
     }
     return MappingProxyType(found)

@@ -7,8 +7,7 @@ import tomllib
 from collections.abc import Collection, Iterator, Mapping
 
 from bot.config.roles.toml_lines import Path, comments, scalars
-
-REDACTED = "[redacted]"
+from bot.core.written_policy import REDACTED
 
 SECTIONS = frozenset({"systems", "oncall", "tickets", "stream"})
 """The tables that may hold secrets. The other tables may be shown in Slack anyway."""

@@ -1,0 +1,91 @@
+"""Reads a roles.toml without the environment of the bot, to compare its roles with those of another
+one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from bot.config.roles.parse import decode_policy, given_in, read_content
+from bot.config.roles.rules import Checked
+from bot.config.roles.schema import OnCallTable, TicketsTable
+from bot.core.roles import Key, Policy, SystemKind
+from bot.core.values import Expanded
+
+_STAND_IN = "https://not-set.invalid/"
+"""Stands for every variable that is not set."""
+
+
+class _NoSettings(BaseModel):
+    """The settings of a system whose variables are not set."""
+
+
+class _Environ(Mapping[str, str]):
+    """An environment in which every variable is set."""
+
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self._known = known
+
+    def __getitem__(self, name: str) -> str:
+        return self._known.get(name, _STAND_IN)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def policy_without_secrets(
+    path: str, environ: Mapping[str, str], kinds: Mapping[str, SystemKind]
+) -> Policy:
+    """The policy in the file at `path`. A table below [systems], [oncall] and [tickets] that reads
+    a variable which is not set is not checked. Nothing can be given with it. Raises ConfigError."""
+    return decode_policy(read_content(path), path, _Environ(environ), kinds, _stand_in)
+
+
+def _stand_in(checked: Checked, data: dict[str, Any]) -> None:
+    """Puts a stand-in where a table could not be checked, and takes out its problems."""
+    open_ = set(_open_tables(data))
+    checked.found = [
+        problem for problem in checked.found if not open_ & {problem[0][:1], problem[0][:2]}
+    ]
+    for path in open_:
+        table = _at(data, path)
+        if path == ("tickets",):
+            checked.tickets = TicketsTable.model_construct(None, **_as_written(table))
+        elif path[0] == "oncall":
+            duty = OnCallTable.model_construct(None, **_as_written(table))
+            checked.on_call[str(path[1])] = duty
+        elif path[0] == "systems" and table.get("connector") in checked.kinds:
+            system = str(table["connector"]), _NoSettings()
+            checked.systems.setdefault(str(path[1]), system)
+
+
+def _open_tables(data: dict[str, Any]) -> Iterator[Key]:
+    """Where the tables are that read a variable which is not set."""
+    tables: list[Key] = [("tickets",)] if isinstance(data.get("tickets"), dict) else []
+    for section in ("systems", "oncall"):
+        named = data.get(section)
+        tables += [
+            (section, name)
+            for name, table in (named.items() if isinstance(named, dict) else ())
+            if isinstance(table, dict)
+        ]
+    yield from (path for path in tables if _STAND_IN in given_in(_at(data, path)).values())
+
+
+def _at(data: dict[str, Any], path: Key) -> dict[str, Any]:
+    found: Any = data
+    for part in path:
+        found = found[part]
+    assert isinstance(found, dict)
+    return found
+
+
+def _as_written(table: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: value.raw if isinstance(value, Expanded) else value for key, value in table.items()
+    }
