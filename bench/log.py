@@ -185,7 +185,7 @@ class _Story:
                 self.at + 6,
                 2,
             ),
-            "leases": (self.grant, self.system, "gateway", "ended", "", "", ""),
+            "leases": (self.grant, self.system, "gateway", "ended", "", "", "", '["read"]'),
         }[table]
 
 
@@ -207,7 +207,7 @@ _FILLED = {
     "votes": "request_id, voter, at, duration, actions",
     "grants": "id, request_id, person, role, systems, actions, state, duration, starts_at, ends_at,"
     " latest_end, started_at, renewals, remind_at, end_reason, end_by, ended_at, clock",
-    "leases": "grant_id, system, connector, state, error, target, reach",
+    "leases": "grant_id, system, connector, state, error, target, reach, actions",
 }
 """The columns of each table that a story fills."""
 

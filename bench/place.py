@@ -209,7 +209,12 @@ class Place:
                     given,
                     [
                         Lease(
-                            grant, system, "gateway", state, reach=self.policy.systems[system].reach
+                            grant,
+                            system,
+                            "gateway",
+                            state,
+                            reach=self.policy.systems[system].reach,
+                            actions=role.actions_of(system),
                         )
                     ],
                 )

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bot.core.approval import Refused, deciders
+from bot.core.authority import Authority
 from bot.core.emergency import (
     EmergencyReview,
     as_emergency,
@@ -45,7 +46,7 @@ def test_an_emergency_has_its_own_members_length_and_deciders() -> None:
     assert EMERGENCY.approvers == EMERGENCY.notify == ("@db-leads", "@platform-leads")
     assert (EMERGENCY.approvals, EMERGENCY.max_renewals) == (1, 0)
     assert (EMERGENCY.max_duration, EMERGENCY.max_total) == (HOUR, HOUR)
-    assert deciders(EMERGENCY, LEA, KNOWN) == {BEN}, "the user never counts, lead or not"
+    assert deciders(EMERGENCY, LEA, Authority(KNOWN)) == {BEN}, "the user never counts, lead or not"
 
 
 @pytest.mark.parametrize(

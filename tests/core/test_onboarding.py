@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.approval import deciders
+from bot.core.authority import Authority
 from bot.core.eligibility import may_request
 from bot.core.model import Directory, Person, RampState
 from bot.core.onboarding import (
@@ -152,7 +153,7 @@ def test_a_right_is_for_the_newcomer_and_the_mentor_alone() -> None:
     assert may_request(role, ANA, DIRECTORY) is not None
     mine = as_for(role, "U0ANA", rights)
     assert may_request(mine, ANA, DIRECTORY) is None
-    assert deciders(mine, "U0ANA", DIRECTORY) == {"U0LEA", "U0BEN"}
+    assert deciders(mine, "U0ANA", Authority(DIRECTORY)) == {"U0LEA", "U0BEN"}
     assert as_for(role, "U0CARA", rights) == role
     assert as_for(POLICY.roles["shop-admin"], "U0ANA", rights) == POLICY.roles["shop-admin"]
     assert mine.fingerprint == role.fingerprint
@@ -173,7 +174,7 @@ def test_the_newcomer_never_decides(
     ramp = opened(a_ramp(mentor=mentor, lead=lead))
     for right in rights_of([ramp], POLICY, absent, leads, DAY):
         role = as_for(POLICY.roles["on-call"], "U0ANA", [right])
-        assert "U0ANA" not in deciders(role, "U0ANA", DIRECTORY) | right.mentors
+        assert "U0ANA" not in deciders(role, "U0ANA", Authority(DIRECTORY)) | right.mentors
         assert "" not in right.mentors
 
 

@@ -35,7 +35,7 @@ actions = ["reports:read"]
 requesters = ["everyone"]
 approvers = ["@db-leads"]
 max_duration = "1h"
-pending_timeout = "1s"
+pending_timeout = "4s"
 """
 ROLES = f"""{WORKSPACE}{SYSTEMS}
 [roles.shop-admin]

@@ -69,7 +69,9 @@ def put_in(company: Company, number: int, ends_at: int) -> None:
             requests.insert(company.db, asked)
             requests.add_message(company.db, request, *CARD)
             grants.insert(
-                company.db, held, [Lease(grant, "shop-admin", "gateway", GrantState.ACTIVE)]
+                company.db,
+                held,
+                [Lease(grant, "shop-admin", "gateway", GrantState.ACTIVE, actions=held.actions)],
             )
             grants.open_gate(company.db, grant, "shop-admin", ends_at)
             note = DirectNote(
