@@ -52,6 +52,10 @@ def insert(db: Database, g: Grant, leases: Iterable[Lease]) -> None:
         g.urgency,
         json.dumps(dict(g.system_actions)),
     )
+    _insert_leases(db, leases)
+
+
+def _insert_leases(db: Database, leases: Iterable[Lease]) -> None:
     rows = [
         (
             each.grant,

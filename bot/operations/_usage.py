@@ -49,25 +49,9 @@ def report_use_after_end(
     ):
         return
     when = {"opened_at": opened_at, "ended_at": use.over_at(grant)}
-    entry, beyond = (
-        Entry(
-            Event.USE_AFTER_END,
-            SYSTEM,
-            grant.person,
-            grant.role,
-            system,
-            grant.request,
-            grant.id,
-            detail={
-                "source": u.world.source,
-                "session": session,
-                "source_address": source,
-                **when,
-                **grant.urgency.as_detail(),
-            },
-        )
-        for session in (name, "and others")
-    )
+    detail = {"source": u.world.source, "source_address": source, **when}
+    entry = _used_after_end(grant, system, {**detail, "session": name})
+    beyond = _used_after_end(grant, system, {**detail, "session": "and others"})
     if new := counted(u.db, u.now, f"used after end {grant.id} {system}", entry, beyond, (name,)):
         u.entries += new
         session = str((new[-1].detail or {})["session"])
@@ -80,6 +64,19 @@ def report_use_after_end(
             **grant.urgency.as_detail(),
         }
         u.notify_leads("use_after_end", **about, **when)
+
+
+def _used_after_end(grant: Grant, system: str, detail: dict[str, object]) -> Entry:
+    return Entry(
+        Event.USE_AFTER_END,
+        SYSTEM,
+        grant.person,
+        grant.role,
+        system,
+        grant.request,
+        grant.id,
+        detail={**detail, **grant.urgency.as_detail()},
+    )
 
 
 def by_system(db: Database, ids: Sequence[str]) -> dict[str, dict[str, SystemUsage]]:
