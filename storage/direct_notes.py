@@ -10,6 +10,9 @@ from storage.database import Database
 Place = tuple[str, str]
 """Channel and ts of a message."""
 
+ENDED = "ended"
+"""The note that asks the holder whether they needed the access."""
+
 
 @dataclass(frozen=True, slots=True)
 class DirectNote:
@@ -70,6 +73,13 @@ def of_requests(db: Database, requests: Sequence[str]) -> list[DirectNote]:
     return [_note(row) for row in db.rows(sql, *requests)] if requests else []
 
 
+def places_of(db: Database, grant: str, note: str) -> list[Place]:
+    """Returns the messages that have this note about this grant."""
+    where = "grant_id <> '' AND grant_id = ? AND note = ?"
+    sql = f"SELECT DISTINCT channel, ts FROM direct_notes WHERE {where} ORDER BY channel, ts"
+    return [(str(channel), str(ts)) for channel, ts in db.rows(sql, grant, note)]
+
+
 def newest(db: Database, grants: Sequence[str], but: str) -> dict[str, str]:
     """Returns the ts of the newest message about each of these grants, without notes named
     `but`."""
@@ -92,13 +102,14 @@ def set_past(db: Database, channel: str, ts: str, places: Sequence[int]) -> None
 
 def forget(db: Database, before: int, long_before: int) -> None:
     """Deletes messages posted before `before` that will not change, and all that were posted before
-    `long_before`."""
+    `long_before`. A message about an end changes when its holder answers."""
     db.run(
         "DELETE FROM direct_notes WHERE at < ? OR (at < ? AND NOT EXISTS (SELECT 1 FROM"
         " direct_notes o WHERE o.channel = direct_notes.channel AND o.ts = direct_notes.ts AND"
-        " o.past = 0))",
+        " (o.past = 0 OR o.note = ?)))",
         long_before,
         before,
+        ENDED,
     )
 
 

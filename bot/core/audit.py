@@ -70,6 +70,7 @@ class Event(StrEnum):
     END_ACKNOWLEDGED = "grant:end:acknowledged"
     GRANT_ENDED = "grant:access:ended"
     ACCESS_MISSING = "grant:access:missing"
+    FEEDBACK_GIVEN = "grant:feedback:given"
     USE_FIRST = "grant:use:first"
     USE_SUMMED = "grant:use:summed"
     USE_AFTER_END = "grant:use:after_end"

@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass
 
 from bot.core.approval import Refused
 from bot.core.durations import format_duration
+from bot.core.feedback import Feedback
 from bot.core.model import Person
 from bot.operations._unit_of_work import Context
 from bot.operations.absence.come_back import come_back
 from bot.operations.emergencies.sign_review import check_signer, end_emergency
+from bot.operations.grants.give_feedback import FeedbackKept, give_feedback
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.grants.renew_grant import renew_grant
 from bot.operations.grants.revoke_given import check_revoke
@@ -61,6 +63,7 @@ from bot.slack.views import (
     request_modal,
     revoke_modal,
 )
+from bot.slack.views.feedback import feedback_text
 
 log = logging.getLogger(__name__)
 
@@ -208,6 +211,18 @@ def renew(world: Context, click: Click, person: Person) -> None:
 def done(world: Context, click: Click, person: Person) -> None:
     reply_outcome(world, click, release_grant(world, click.value, person.id))
     _redraw_home(world, click)
+
+
+def feedback(answer: Feedback) -> Callable[[Context, Click, Person], None]:
+    """Keeps one answer of a holder after the end; the message about it shows the answer."""
+
+    def run(world: Context, click: Click, person: Person) -> None:
+        outcome = give_feedback(world, click.value, person.id, answer)
+        reply_outcome(world, click, outcome)
+        if isinstance(outcome, FeedbackKept) and not outcome.is_shown:
+            reply_text(world, click, feedback_text(outcome.answer))
+
+    return run
 
 
 def cancel(world: Context, click: Click, person: Person) -> None:
@@ -408,6 +423,9 @@ ACTIONS: Mapping[str, Route] = {
     Action.CHANGE_MENTOR: Route(onboarding.press_mentor),
     Action.END_RAMP: Route(once(onboarding.end)),
     Action.BACK: Route(once(back)),
+    Action.FEEDBACK_USED: Route(once(feedback(Feedback.USED))),
+    Action.FEEDBACK_UNNEEDED: Route(once(feedback(Feedback.UNNEEDED))),
+    Action.FEEDBACK_MORE: Route(once(feedback(Feedback.MORE))),
 }
 """What each button does, by its `action_id`."""
 

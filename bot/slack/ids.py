@@ -41,6 +41,9 @@ class Action(StrEnum):
     CHANGE_MENTOR = "change_mentor"
     END_RAMP = "end_ramp"
     BACK = "back"
+    FEEDBACK_USED = "feedback_used"
+    FEEDBACK_UNNEEDED = "feedback_unneeded"
+    FEEDBACK_MORE = "feedback_more"
 
 
 class Modal(StrEnum):

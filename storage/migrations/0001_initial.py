@@ -100,6 +100,10 @@ CREATE INDEX grants_live ON grants (person, role) WHERE state NOT IN ('ended', '
 CREATE INDEX grants_by_person ON grants (person, starts_at);
 CREATE INDEX grants_by_request ON grants (request_id);
 
+CREATE TABLE feedback (
+  grant_id TEXT PRIMARY KEY REFERENCES grants (id), answer TEXT NOT NULL, at BIGINT NOT NULL
+);
+
 CREATE TABLE renewals (
   grant_id TEXT NOT NULL REFERENCES grants (id), number INTEGER NOT NULL, person TEXT NOT NULL,
   role TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (grant_id, number)

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+from bot.core.feedback import Feedback
 from bot.core.model import Grant, GrantState, Lease, Person, Request
 from bot.core.roles import Role
 from bot.core.usage import GrantUsage
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations._usage import used_of
 from bot.operations.messages.record_posted import TOLD_OF, leads_told
-from storage import grants, key_values, requests
+from storage import feedback, grants, key_values, requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class GrantView:
 
     `role` is None if roles.toml no longer has it. `used` is None until the end is requested. `why`
     is a sentence for the holder about what they have to do first, and `until` when the bot stops
-    waiting for it. `leads_told` has the notes about this grant that the leads received.
+    waiting for it. `leads_told` has the notes about this grant that the leads received. `feedback`
+    is the holder's answer after the end.
     """
 
     grant: Grant
@@ -29,6 +31,7 @@ class GrantView:
     why: str = ""
     until: int = 0
     leads_told: frozenset[str] = frozenset()
+    feedback: Feedback | None = None
 
 
 def describe_grant(world: Context, grant_id: str) -> GrantView | None:
@@ -48,6 +51,9 @@ def describe_grant(world: Context, grant_id: str) -> GrantView | None:
             if grant.state in (GrantState.ENDING, GrantState.ENDED)
             else None,
             leads_told=_told(u, grant.id),
+            feedback=feedback.of_grants(u.db, [grant.id]).get(grant.id)
+            if grant.state is GrantState.ENDED
+            else None,
         )
 
 

@@ -44,6 +44,7 @@ from bot.slack.views._parts import (
     used_text,
 )
 from bot.slack.views._request_parts import starts_later
+from bot.slack.views.feedback import feedback_asked
 
 __all__ = ["grant_note", "join", "past_note", "past_request_note", "reminder", "request_note"]
 
@@ -434,6 +435,7 @@ def _ended(view: GrantView, now: int) -> Message:
             ["It was ", *used_parts(used), "."] if used else [],
             _again(grant),
         ),
+        *feedback_asked(view),
     )
 
 
