@@ -322,6 +322,10 @@ class Directory:
         kept = frozenset(ref for ref in self.answered if "@" in ref[1:])
         return replace(self, groups={}, handles={}, answered=kept)
 
+    def without_delegates(self) -> "Directory":
+        """The same directory where everybody decides only in their own right."""
+        return replace(self, delegations=())
+
     def named(self, refs: Iterable[str]) -> tuple[str, ...]:
         """The ids of the people and groups in `refs` that Slack can mention, without unknown
         ones."""

@@ -1,7 +1,5 @@
 """Finds the pre-approvals of a person that hold now, and notifies people when one ends."""
 
-from dataclasses import replace
-
 from bot.core import effects
 from bot.core.audit import Event
 from bot.core.authority import deciders
@@ -16,7 +14,7 @@ def entitled(u: Snapshot, role: Role, person: str) -> frozenset[str]:
     """Everybody who may approve requests of this person in advance: who may decide on them, and
     leads. A delegate may not, because a pre-approval would outlast the absence."""
     leads = u.directory.resolve(u.policy.workspace.leads)
-    own = u.authority(directory=replace(u.directory, delegations=()))
+    own = u.authority(directory=u.directory.without_delegates())
     return deciders(role, person, own) | (leads - {person})
 
 

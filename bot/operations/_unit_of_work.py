@@ -167,7 +167,8 @@ class Snapshot:
     def authority(
         self, request: Request | None = None, directory: Directory | None = None
     ) -> Authority:
-        """What gives the right to decide on this request now, or on one that is not made yet."""
+        """What gives the right to decide on this request now, or on one that is not made yet. A
+        delegate decides in nobody's place on an emergency."""
         role = self.role_of(request) if request else None
         is_escalated = (
             request is not None
@@ -175,7 +176,10 @@ class Snapshot:
             and role.escalation is not None
             and pings.escalated(self.db, request.id)
         )
-        return Authority(directory or self.directory, self.now, is_escalated)
+        known = directory or self.directory
+        if request is not None and request.urgency:
+            known = known.without_delegates()
+        return Authority(known, self.now, is_escalated)
 
     def person(self, person: str) -> Person:
         """What is known of this person."""

@@ -13,6 +13,7 @@ from bot.core.approval import Refused
 from bot.core.eligibility import Ask
 from bot.core.model import EndReason, GrantState, Urgency
 from bot.core.rules import AutoApproval, DenyRule
+from bot.operations.absence.go_away import Away, go_away
 from bot.operations.emergencies.ping_due_reviews import ping_due_reviews
 from bot.operations.emergencies.sign_review import (
     EmergencyEnding,
@@ -356,6 +357,24 @@ def test_the_user_does_not_press_with_a_second_account(made: Made) -> None:
 def test_somebody_else_does_not_press(made: Made) -> None:
     started(made)
     assert "Only the approvers" in why(approve_request(made.world, waiting(made), a_person(ANA)))
+
+
+def test_the_delegate_of_an_absent_lead_presses_and_signs_nothing(made: Made) -> None:
+    assert isinstance(go_away(made.world, LEA, a_person(ANA), START + DAY), Away)
+    first = started(made)
+    request = waiting(made)
+    outcome = approve_request(made.world, request, a_person(ANA))
+    assert why(outcome).startswith("Only the approvers of shop-deploy")
+    assert why(deny_request(made.world, request, a_person(ANA), "no")) == outcome.reason
+    assert why(sign(made, first.request.id, ANA)).startswith("Only leads")
+    assert isinstance(approve_request(made.world, request, a_person(LEA)), Granted)
+
+
+def test_delegates_are_not_counted_among_those_who_could_press(made: Made) -> None:
+    assert isinstance(go_away(made.world, LEA, a_person(ANA), START + DAY), Away)
+    started(made, role="shop-deploy")
+    outcome = call(made)
+    assert isinstance(outcome, NeedsPress) and outcome.able == len({BEN, LEA})
 
 
 def test_one_denial_ends_it(made: Made) -> None:

@@ -173,7 +173,8 @@ def _ask(u: UnitOfWork, role: Role, call: Call, pending: list[Request]) -> Outco
     known = u.policy.roles[role.name]
     if (limited := too_many(u, call.person, "emergency", known, call.reason)) is not None:
         return limited
-    able = len(deciders(role, call.person, u.authority()))
+    own = u.directory.without_delegates()
+    able = len(deciders(role, call.person, u.authority(directory=own)))
     if able == 0:
         refused = Refused(
             "An emergency of yours is open already, so this one needs the press of an approver of"
