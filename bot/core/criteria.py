@@ -148,6 +148,48 @@ def denial(role: Role, person: Person, facts: Facts) -> Refused | None:
     return Refused(text, "role", rule.name)
 
 
+WHILE_SCHEDULED = frozenset({"members", "rule_maximum"})
+"""The conditions of a rule that can be judged before the start; the others are about the start."""
+
+
+def rule_at_start(
+    role: Role, name: str, asked: Asked, facts: Facts, has_come: bool
+) -> Refused | None:
+    """Refuses access that the rule `name` approved for a later start and would not approve for that
+    start any more. `has_come` says whether its start has come. The quota was counted when the rule
+    approved it."""
+    if (rule := role.auto_approval(name)) is None:
+        return Refused(
+            f"The rule “{name}” of {role.name}, which approved it, is no longer in roles.toml. Ask"
+            " again."
+        )
+    own = [each for each in _of_rule(rule, asked, facts) if each.name != "quota"]
+    if not has_come:
+        own = [each for each in own if each.name in WHILE_SCHEDULED and not _unknown(each)]
+        return _unmet(f"The rule “{name}” of {role.name}", own)
+    basic = _of_role(role, asked, facts, denied_by(role, asked.person, facts))
+    return _unmet(f"The rule “{name}” of {role.name}", [*basic, *own])
+
+
+def preapproval_at_start(role: Role, asked: Asked, facts: Facts) -> Refused | None:
+    """Refuses access that pre-approvals approved for a later start, when that start has come and a
+    criterion of the role is not met."""
+    basic = list(_of_role(role, asked, facts, denied_by(role, asked.person, facts)))
+    emergency = [_open_emergency()] if facts.has_emergency else []
+    return _unmet("A pre-approval", [*basic, *emergency])
+
+
+def _unmet(what: str, criteria: Iterable[Criterion]) -> Refused | None:
+    found = next((each for each in criteria if not each.met), None)
+    if found is None:
+        return None
+    return Refused(f"{what} approved it, and would not do so now: {found.text}. Ask again.")
+
+
+def _unknown(criterion: Criterion) -> bool:
+    return criterion.verdict is Verdict.UNKNOWN
+
+
 def _denies(rule: DenyRule, person: Person, facts: Facts) -> bool:
     if rule.hours is not None and not rule.hours.include(facts.now, facts.zone):
         return False
@@ -231,8 +273,11 @@ def _of_rule(rule: AutoApproval, asked: Asked, facts: Facts) -> Iterator[Criteri
     if rule.ticket:
         yield _looked_up(asked, facts, by_rule=True)
     if facts.has_emergency:
-        text = "an emergency of this person is open"
-        yield Criterion("emergency", Verdict.NOT_MET, text)
+        yield _open_emergency()
+
+
+def _open_emergency() -> Criterion:
+    return Criterion("emergency", Verdict.NOT_MET, "an emergency of this person is open")
 
 
 def _maximum(name: str, duration: int, most: int, of: str) -> Criterion:

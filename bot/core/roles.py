@@ -125,6 +125,10 @@ class Role:
             *((tuple(self.system_actions.items()),) if self.system_actions else ()),
         )
 
+    def auto_approval(self, name: str) -> AutoApproval | None:
+        """The auto-approval rule of this name."""
+        return next((rule for rule in self.auto_approve if rule.name == name), None)
+
     def actions_of(self, system: str) -> tuple[str, ...]:
         """What the role gives on this system."""
         return actions_on(system, self.actions, self.system_actions)

@@ -1,14 +1,21 @@
 """Repeats the checks of an approval before access starts, because the rules may have changed
 since."""
 
+from dataclasses import replace
+
 from bot.core import effects
 from bot.core.approval import Refused, may_start
 from bot.core.authority import OPERATOR
-from bot.core.model import EndReason, Grant, Person
-from bot.operations._criteria import denied
+from bot.core.criteria import Asked, preapproval_at_start, rule_at_start
+from bot.core.model import EndReason, Grant, GrantState, Person
+from bot.core.roles import Role
+from bot.operations._approved_ahead import approved_ahead
+from bot.operations._criteria import denied, gather
 from bot.operations._end_grant import channel_of, request_end
+from bot.operations._open_emergency import has_open_emergency
+from bot.operations._preapprovals import deciding
 from bot.operations._unit_of_work import SYSTEM, UnitOfWork
-from bot.operations.policy.find_unresolved import needed_to_start
+from bot.operations.policy.find_unresolved import needed_by_grant
 from storage import emergencies, grants, requests
 
 
@@ -26,7 +33,28 @@ def judge_start(u: UnitOfWork, grant: Grant, holder: Person) -> Refused | None:
     refused = may_start(role, request, grant, holder, directory)
     if refused is not None or role is None:
         return refused
-    return denied(u, role, holder, max(u.now, grant.starts_at), directory=directory)
+    return denied(
+        u, role, holder, max(u.now, grant.starts_at), directory=directory
+    ) or _not_approved_any_more(u, role, grant, holder)
+
+
+def _not_approved_any_more(
+    u: UnitOfWork, role: Role, grant: Grant, holder: Person
+) -> Refused | None:
+    """Refuses access that a rule or pre-approvals approved for a later start, and would not approve
+    now."""
+    if (ahead := approved_ahead(u, grant)) is None:
+        return None
+    request, has_come = ahead.request, grant.state is not GrantState.SCHEDULED
+    asked = Asked(holder, grant.duration, request.ticket, request.fingerprint)
+    facts = replace(
+        gather(u, role, holder.id, request.ticket), has_emergency=has_open_emergency(u, holder.id)
+    )
+    if ahead.rule:
+        return rule_at_start(role, ahead.rule, asked, facts, has_come)
+    if not deciding(u, role, request):
+        return Refused("The pre-approval that approved it no longer holds. Ask again.")
+    return preapproval_at_start(role, asked, facts) if has_come else None
 
 
 def _by_operator(u: UnitOfWork, grant: Grant) -> bool:
@@ -53,7 +81,7 @@ def judge_scheduled(u: UnitOfWork) -> None:
         return
     for grant in grants.lock_held(u.db, grants.scheduled(u.db)):
         role = u.role_of(grant)
-        if role is not None and u.directory.unresolved(needed_to_start(role)):
+        if role is not None and u.directory.unresolved(needed_by_grant(u, role, grant)):
             continue
         if (refused := judge_start(u, grant, u.person(grant.person))) is not None:
             refuse_start(u, grant, refused)

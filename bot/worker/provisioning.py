@@ -55,6 +55,7 @@ def start_grant(deps: HandlerDeps, work: Work) -> None:
     grant = work.data["grant"]
     if unknown := unresolved_of_start(deps.world, grant):
         deps.people.resolve(unknown)
+    deps.tickets.look_up_before_start(grant)
     orders = begin_attempt(deps.world, grant)
     if orders and not deps.world.policy().digest:
         raise NotCalled("roles.toml can't be read, so nothing is started")

@@ -13,6 +13,7 @@ from bot.operations.tickets.end_closed import claim_watch, end_closed
 from bot.operations.tickets.record_ticket import (
     record_ticket,
     ticket_of_request,
+    ticket_of_start,
     ticket_to_look_up,
 )
 from bot.sources.tickets import look_up
@@ -47,6 +48,12 @@ class TicketLookups:
         if self._world.policy().tickets is None:
             return
         self.look_up_for(*ticket_of_request(self._world, request))
+
+    def look_up_before_start(self, grant: str) -> None:
+        """The same for a grant whose ticket is judged again before it starts."""
+        if self._world.policy().tickets is None:
+            return
+        self.look_up_for(*ticket_of_start(self._world, grant))
 
     def watch(self) -> None:
         """Looks up the tickets of active access, every five minutes in one process, and ends access

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from bot.core.effects import Queue
 from bot.core.eligibility import Ask
 from bot.core.errors import SystemUnavailable
 from bot.core.model import EndReason, GrantState
 from bot.core.rules import Tickets
 from bot.core.tickets import LOOK_UP_AGAIN, WATCH_EVERY, TicketAnswer
+from bot.operations.grants.start_due import start_due
 from bot.operations.requests.accept_vote import Press, submit_vote
 from bot.operations.requests.describe_request import describe_request
 from bot.operations.requests.request_access import Waiting, request_access
@@ -108,6 +110,24 @@ def test_it_is_looked_up_again_at_the_decision(start: Start, tickets: TicketSyst
     assert tickets.asked == ["OPS-1", "OPS-1"]
     assert pending(start.made) == [request]
     assert "is closed" in json.dumps(start.told("refused"))
+
+
+def test_it_is_looked_up_again_before_a_start_that_a_rule_approved(
+    made: Made, tickets: TicketSystem
+) -> None:
+    rule = '[[roles.shop-admin.auto_approve]]\nname = "short"\nticket = true\n'
+    made.set_policy(shop_admin=ROLE + rule + TABLE.format(made.world.policy().tickets.url))  # type: ignore[union-attr]
+    start = Start(made, Slack(dict(GROUPS)))
+    start.ask(start_at=made.clock.at + 3600)
+    start.work()
+    ((grant,),) = made.rows("SELECT id FROM grants WHERE state = 'scheduled'")
+    tickets.state = "closed"
+    made.clock.at += 3600
+    made.resolve()
+    start_due(made.world)
+    start.delivery.drain(Queue.START)
+    assert tickets.asked == ["OPS-1", "OPS-1"]
+    assert (made.grant(grant).state, made.events("grant:access:started")) == ("ending", 0)
 
 
 def test_within_a_minute_it_is_not_looked_up_again(start: Start, tickets: TicketSystem) -> None:

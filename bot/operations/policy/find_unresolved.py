@@ -4,8 +4,10 @@ from collections.abc import Iterable
 
 from bot.core.authority import decider_references
 from bot.core.errors import Outdated
+from bot.core.model import Grant
 from bot.core.roles import Policy, Role, references, rule_references
 from bot.core.values import classify
+from bot.operations._approved_ahead import approved_ahead
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from storage import grants, requests
 
@@ -24,6 +26,13 @@ def needed_to_start(role: Role) -> tuple[str, ...]:
     return (*role.requesters, *(ref for rule in role.deny for ref in rule.members))
 
 
+def needed_by_grant(u: Snapshot, role: Role, grant: Grant) -> tuple[str, ...]:
+    """Returns the references that decide whether this grant may start, with those of what approved
+    it in advance."""
+    ahead = approved_ahead(u, grant)
+    return (*needed_to_start(role), *(ahead.references(u, role) if ahead else ()))
+
+
 def unresolved_of_role(world: Context, name: str) -> tuple[str, ...]:
     """Returns the unresolved references that a request for this role needs. Raises
     StorageUnavailable."""
@@ -34,10 +43,11 @@ def unresolved_of_role(world: Context, name: str) -> tuple[str, ...]:
 def unresolved_of_start(world: Context, grant_id: str) -> tuple[str, ...]:
     """Returns the unresolved references that decide whether this grant may start. Raises
     StorageUnavailable."""
-    with world.db.reading():
-        grant = grants.get(world.db, grant_id)
-        role = Snapshot(world).role_of(grant) if grant else None
-    return unresolved(world, needed_to_start(role)) if role else ()
+    with reading(world) as u:
+        grant = grants.get(u.db, grant_id)
+        role = u.role_of(grant) if grant else None
+        needed = needed_by_grant(u, role, grant) if grant and role else ()
+    return unresolved(world, needed)
 
 
 def unresolved_leads(world: Context) -> tuple[str, ...]:

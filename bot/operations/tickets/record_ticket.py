@@ -6,8 +6,9 @@ from bot.core.model import is_recent
 from bot.core.roles import Role
 from bot.core.rules import Tickets
 from bot.core.tickets import LOOK_UP_AGAIN, TicketAnswer
+from bot.operations._approved_ahead import approved_ahead
 from bot.operations._unit_of_work import Context, Snapshot, reading, unit
-from storage import requests, tickets
+from storage import grants, requests, tickets
 
 LONGEST_ERROR = 300
 """Characters."""
@@ -38,6 +39,15 @@ def ticket_of_request(world: Context, request: str) -> tuple[str, str]:
     with world.db.reading():
         found = requests.get(world.db, request)
     return (found.role, found.ticket) if found else ("", "")
+
+
+def ticket_of_start(world: Context, grant_id: str) -> tuple[str, str]:
+    """Returns role and ticket of a grant that was approved in advance for a later start, because
+    its ticket is judged again then. Raises StorageUnavailable."""
+    with reading(world) as u:
+        grant = grants.get(u.db, grant_id)
+        ahead = approved_ahead(u, grant) if grant else None
+    return (ahead.request.role, ahead.request.ticket) if ahead else ("", "")
 
 
 def record_ticket(
