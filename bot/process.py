@@ -43,6 +43,7 @@ from bot.operations.policy.find_unresolved import unresolved_at_all
 from bot.operations.policy.record_policy import record_loaded, record_rejected
 from bot.operations.process.check_storage import begin_log
 from bot.operations.process.continue_time import accept_clock, check_start, mark_time, tell_behind
+from bot.operations.reviews.sweep_campaigns import sweep_campaigns
 from bot.operations.systems.alert_due import watch_ends
 from bot.operations.systems.reconcile_nightly import reconcile_nightly
 from bot.operations.usage.count_usage import UsageMeter
@@ -192,6 +193,7 @@ class Worker:
             "tickets": PeriodicJob(30, self.delivery.tickets.watch),
             "channels": PeriodicJob(60, lambda: look_up_channels_in_turn(world)),
             "onboarding": PeriodicJob(10, lambda: sweep_ramps(world)),
+            "reviews": PeriodicJob(10, lambda: sweep_campaigns(world)),
             "time": PeriodicJob(60, lambda: mark_time(world)),
             "answers": PeriodicJob(60, lambda: forget_answers(world)),
             "repeats": PeriodicJob(10, lambda: record_repeats(world)),

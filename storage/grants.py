@@ -122,6 +122,18 @@ def held_by(db: Database, person: str, role: str | None = None) -> list[Grant]:
     return _many(db.rows(sql + " AND role = ? ORDER BY ends_at, id", person, role))
 
 
+def held_with_decider(db: Database) -> list[tuple[Grant, str]]:
+    """Returns every grant that is held now or soon, and who decided on its request."""
+    columns = ", ".join(f"grants.{name}" for name in _COLUMNS.split(", "))
+    sql = (
+        f"SELECT {columns}, requests.decided_by FROM grants JOIN requests ON requests.id ="
+        f" grants.request_id WHERE grants.{_HELD} ORDER BY grants.id"
+    )
+    rows = db.rows(sql)
+    given = _many(row[:-1] for row in rows)
+    return [(grant, str(row[-1] or "")) for grant, row in zip(given, rows, strict=True)]
+
+
 def live(
     db: Database,
     role: str | None = None,

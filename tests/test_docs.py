@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.lifecycle import GRANT, RAMP, REQUEST
+from bot.core.lifecycle import CAMPAIGN, GRANT, ITEM, RAMP, REQUEST
 from bot.slack.ids import Action, Modal
 from tests.test_rooms import MAY_IMPORT
 
@@ -27,7 +27,13 @@ def drawn(table) -> list[str]:
 def test_the_states_in_the_documents_are_those_of_the_code():
     page = (ROOT / "docs/lifecycle.md").read_text()
     picture = page.split("<!-- states")[1].split("```")[1].strip("\n")
-    tables = {"request": REQUEST, "grant": GRANT, "onboarding": RAMP}
+    tables = {
+        "request": REQUEST,
+        "grant": GRANT,
+        "onboarding": RAMP,
+        "review": CAMPAIGN,
+        "review item": ITEM,
+    }
     assert picture == "\n\n".join(
         "\n".join([name, *drawn(table)]) for name, table in tables.items()
     )

@@ -62,6 +62,7 @@ class Commands(LazyGroup):
                 "bot.cli.onboarding",
                 "List, start, pause, resume and end onboardings.",
             ),
+            ("reviews", "bot.cli.reviews", "Start review campaigns, and decide on their items."),
             ("policy", "bot.cli.policy", "Explain a role, and compare two roles.toml."),
             ("panic", "bot.cli.panic", "End access now, and block new access until `resume`."),
             ("resume", "bot.cli.panic", "Allow access again after `panic`."),

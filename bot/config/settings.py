@@ -47,6 +47,7 @@ NEEDS: Mapping[str, frozenset[Need]] = {
     "requests": frozenset({Need.KEYS}),
     "emergency": frozenset({Need.KEYS}),
     "onboarding": frozenset({Need.KEYS}),
+    "reviews": frozenset({Need.KEYS}),
     "policy": frozenset({Need.KEYS}),
     "panic": frozenset({Need.KEYS}),
     "resume": frozenset({Need.KEYS}),

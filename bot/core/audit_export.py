@@ -32,7 +32,12 @@ def csv_lines(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
 
 def _cells(row: tuple[Any, ...]) -> tuple[Any, ...]:
     seq, at, *texts = row
-    return (seq, rfc3339(at), *["'" + text if text[:1] in _FORMULA else text for text in texts])
+    return (seq, rfc3339(at), *map(cell, texts))
+
+
+def cell(text: str) -> str:
+    """The text for a spreadsheet, which then takes it for no formula."""
+    return "'" + text if text[:1] in _FORMULA else text
 
 
 def json_lines(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:

@@ -1,5 +1,5 @@
-"""The state tables of requests, grants and onboardings, and the arithmetic of ends, renewals and
-reminders.
+"""The state tables of requests, grants, onboardings and reviews, and the arithmetic of ends,
+renewals and reminders.
 
 A move that is missing in a table can't happen.
 """
@@ -9,7 +9,9 @@ from enum import StrEnum
 from typing import TypeVar
 
 from bot.core.errors import IllegalMove
+from bot.core.model import CampaignState as C
 from bot.core.model import GrantState as G
+from bot.core.model import ItemState as I
 from bot.core.model import RampState as P
 from bot.core.model import RequestState as R
 
@@ -28,6 +30,8 @@ class Move(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     FINISH = "finish"
+    KEEP = "keep"
+    CLOSE = "close"
 
 
 REQUEST: Mapping[R, Mapping[Move, R]] = {
@@ -60,13 +64,27 @@ RAMP: Mapping[P, Mapping[Move, P]] = {
     P.ENDED: {},
 }
 
+CAMPAIGN: Mapping[C, Mapping[Move, C]] = {
+    C.OPEN: {Move.CLOSE: C.CLOSING},
+    C.CLOSING: {Move.FINISH: C.FINISHED},
+    C.FINISHED: {},
+}
+
+ITEM: Mapping[I, Mapping[Move, I]] = {
+    I.PENDING: {Move.KEEP: I.KEPT, Move.END: I.ENDING, Move.LAPSE: I.GONE},
+    I.KEPT: {},
+    I.ENDING: {Move.CONFIRM_END: I.ENDED},
+    I.ENDED: {},
+    I.GONE: {},
+}
+
 ALERTS = (15 * 60, 3600)
 """Seconds after the first failure of an end until its next alert."""
 
 ALERTS_THEN = 4 * 3600
 """Seconds between later alerts."""
 
-State = TypeVar("State", R, G, P)
+State = TypeVar("State", R, G, P, C, I)
 
 
 def after(table: Mapping[State, Mapping[Move, State]], state: State, move: Move) -> State:

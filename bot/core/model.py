@@ -35,6 +35,23 @@ class RampState(StrEnum):
     ENDED = "ended"
 
 
+class CampaignState(StrEnum):
+    OPEN = "open"
+    CLOSING = "closing"
+    """Every item is decided, and not everything that was to end has ended."""
+    FINISHED = "finished"
+
+
+class ItemState(StrEnum):
+    PENDING = "pending"
+    KEPT = "kept"
+    ENDING = "ending"
+    """It is to end, and is still there."""
+    ENDED = "ended"
+    GONE = "gone"
+    """It ended before anybody decided on it."""
+
+
 class EndReason(StrEnum):
     EXPIRED = "expired"
     RELEASED = "released"

@@ -159,6 +159,10 @@ def _safer_before(old: str, new: str) -> bool:
     return _RISKS.index(new) < _RISKS.index(old)
 
 
+def _kept(_old: str, new: str) -> bool:
+    return new == "keep"
+
+
 def _pattern(old: str | None, _new: str | None) -> bool:
     """Looser if no ticket is required any longer, or a different one, which may be weaker."""
     return old is not None
@@ -191,6 +195,7 @@ _ROLE: Mapping[str, tuple[Judge, Show]] = {
     "renewal_approval": (_switched_off, _said),
     "ticket": (_pattern, _said),
     "risk": (_safer_before, _said),
+    "review_default": (_kept, _said),
     "pending_timeout": (_more, format_duration),
     "default_duration": (_never, format_duration),
     "channel": (_never, _said),

@@ -97,6 +97,8 @@ class Role:
     risk_reason: str = ""
     duration_reason: str = ""
     """Why a long maximum is right."""
+    review_default: str = "keep"
+    """What a review does with what nobody answered until its due date: `keep` or `end`."""
     reach: tuple[str, ...] = ()
     """`System.reach` of each of its systems."""
     auto_approve: tuple[AutoApproval, ...] = ()

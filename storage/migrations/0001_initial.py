@@ -183,6 +183,27 @@ CREATE INDEX ramp_messages_of ON ramp_messages (ramp_id);
 CREATE TABLE newcomers (person TEXT PRIMARY KEY, joined_at BIGINT NOT NULL);
 """
 
+# A review campaign and the frozen list that it is about. `remind_at` is when people are reminded
+# next; `gone_at` is when the thing of an item was found to be over.
+REVIEWS = """
+CREATE TABLE campaigns (
+  id TEXT PRIMARY KEY, lead TEXT NOT NULL, role TEXT NOT NULL, system TEXT NOT NULL,
+  state TEXT NOT NULL, started_at BIGINT NOT NULL, due_at BIGINT NOT NULL, manifest TEXT NOT NULL,
+  remind_at BIGINT, closed_at BIGINT, finished_at BIGINT
+);
+CREATE UNIQUE INDEX campaigns_one_open ON campaigns (role, system) WHERE state <> 'finished';
+
+CREATE TABLE review_items (
+  campaign_id TEXT NOT NULL REFERENCES campaigns (id), number INTEGER NOT NULL, kind TEXT NOT NULL,
+  role TEXT NOT NULL, about TEXT NOT NULL, holders TEXT NOT NULL, facts TEXT NOT NULL,
+  by_default TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'pending', decided_at BIGINT,
+  decided_by TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '', gone_at BIGINT,
+  PRIMARY KEY (campaign_id, number)
+);
+CREATE INDEX review_items_pending ON review_items (campaign_id, number) WHERE state = 'pending';
+CREATE INDEX review_items_there ON review_items (campaign_id, kind) WHERE gone_at IS NULL;
+"""
+
 # A membership is shared access of one grant, such as that to a group, stored before it is given.
 SYSTEMS = """
 CREATE TABLE memberships (
@@ -361,6 +382,7 @@ TABLES = (
     GRANTS,
     EMERGENCIES,
     ONBOARDING,
+    REVIEWS,
     SYSTEMS,
     USE,
     MESSAGES,

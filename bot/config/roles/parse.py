@@ -415,6 +415,7 @@ def _role(name: str, table: RoleTable, approvals_channel: str, reach: Mapping[st
         risk=table.risk,
         risk_reason=table.risk_reason or "",
         duration_reason=table.duration_reason or "",
+        review_default=table.review_default,
         reach=tuple(reach[each] for each in systems),
         is_ticket=ticket_validator(table.ticket).isinstance_python
         if table.ticket is not None

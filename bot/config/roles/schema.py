@@ -123,6 +123,7 @@ class RoleTable(_Table):
     ticket: Ticket | None = None
     risk: Literal["low", "medium", "high"] = "low"
     risk_reason: Explanation | None = None
+    review_default: Literal["keep", "end"] = "keep"
     renewal_quota: Quota | None = None
     auto_approve: Annotated[list[AutoApproveTable], Field(max_length=50)] = []
     deny: Annotated[list[DenyTable], Field(max_length=50)] = []

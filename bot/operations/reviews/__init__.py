@@ -1,0 +1,1 @@
+"""Operations on review campaigns."""

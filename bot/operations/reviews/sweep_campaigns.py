@@ -1,0 +1,116 @@
+"""Advances review campaigns by the clock: finds what is over, answers what nobody answered until
+the due date, and finishes a campaign when everything that was to end has ended."""
+
+from collections.abc import Sequence
+
+from bot.core.audit import Event
+from bot.core.lifecycle import Move
+from bot.core.model import CampaignState, GrantState, ItemState
+from bot.core.onboarding import OPEN
+from bot.core.review import KEEP, STANDING, Campaign, Decision, Item, ItemKind, is_written
+from bot.operations._unit_of_work import SYSTEM, Context, Snapshot, UnitOfWork, reading, unit
+from bot.operations.reviews.decide_items import carry_out
+from storage import grants, ramps, reviews
+
+BATCH = 200
+"""Items that one transaction answers at the due date."""
+
+UNANSWERED = "nobody answered until the due date"
+
+
+def sweep_campaigns(world: Context) -> int:
+    """Advances every campaign of which something is due; returns their number. Each step is one
+    transaction, and done once however many processes sweep. Raises StorageUnavailable."""
+    with reading(world) as u:
+        # Another process has the roles.toml in force, and sweeps, too.
+        if u.outdated or not u.policy.digest:
+            return 0
+        found = [(campaign, _over(u, campaign)) for campaign in reviews.unfinished(u.db)]
+        due = [(campaign, over) for campaign, over in found if over or _is_due(u, campaign)]
+    for campaign, over in due:
+        if over:
+            with unit(world) as work:
+                reviews.set_gone(work.db, campaign.id, over, work.now)
+        if campaign.due_at <= world.now():
+            _answer(world, campaign.id)
+        with unit(world) as work:
+            _advance(work, campaign.id)
+    return len(due)
+
+
+def _is_due(u: Snapshot, campaign: Campaign) -> bool:
+    """Whether this campaign has something to do now, even if nothing of it is over."""
+    counts = reviews.counts(u.db, campaign.id)
+    if campaign.state is CampaignState.CLOSING:
+        return not counts[ItemState.ENDING]
+    return campaign.due_at <= u.now or not counts[ItemState.PENDING]
+
+
+def _over(u: Snapshot, campaign: Campaign) -> list[int]:
+    """The items whose thing is over, and which do not say so yet."""
+    rest = reviews.there(u.db, campaign.id, [*STANDING, ItemKind.ONBOARDING])
+    return reviews.over_grants(u.db, campaign.id) + [
+        item.number for item in rest if _is_over(u, item)
+    ]
+
+
+def _is_over(u: Snapshot, item: Item) -> bool:
+    if item.kind in STANDING:
+        return not is_written(item, u.policy.roles.get(item.role), u.directory)
+    ramp = ramps.get(u.db, item.about)
+    if ramp is None or ramp.state in OPEN:
+        return ramp is None
+    # Access that it gave has to be gone, too, where a review ended it.
+    given = [grant for _, grant in ramps.grants_of(u.db, ramp.id)]
+    left = [grant for grant in grants.several(u.db, given) if grant.state is GrantState.ENDING]
+    return item.state is not ItemState.ENDING or not left
+
+
+def _answer(world: Context, campaign_id: str) -> None:
+    """Answers every item that waits as its role says, a batch in each transaction."""
+    answered = BATCH
+    while answered == BATCH:
+        with unit(world) as u:
+            campaign = reviews.locked(u.db, campaign_id)
+            if campaign is None or campaign.state is not CampaignState.OPEN:
+                return
+            waiting = reviews.pending(u.db, campaign_id, 0, BATCH)
+            items = reviews.locked_items(u.db, campaign_id, [item.number for item in waiting])
+            _answer_all(u, campaign, [i for i in items if i.state is ItemState.PENDING])
+            answered = len(waiting)
+
+
+def _answer_all(u: UnitOfWork, campaign: Campaign, items: Sequence[Item]) -> None:
+    ids = [item.about for item in items if item.kind is ItemKind.GRANT]
+    found = grants.locked_all(u.db, ids) if ids else {}
+    for keep in (True, False):
+        some = [item for item in items if (item.by_default == KEEP) is keep]
+        if some:
+            carry_out(u, SYSTEM, campaign, some, Decision(keep, UNANSWERED), found, answered=False)
+
+
+def _advance(u: UnitOfWork, campaign_id: str) -> None:
+    """Closes a campaign when everything is decided, and finishes it when everything is done."""
+    campaign = reviews.locked(u.db, campaign_id)
+    if campaign is None or campaign.state is CampaignState.FINISHED:
+        return
+    counts = reviews.counts(u.db, campaign_id)
+    if campaign.state is CampaignState.OPEN and not counts[ItemState.PENDING]:
+        reviews.move(u.db, campaign_id, Move.CLOSE, closed_at=u.now, remind_at=None)
+        campaign = reviews.get(u.db, campaign_id) or campaign
+    if campaign.state is CampaignState.CLOSING and not counts[ItemState.ENDING]:
+        _finish(u, campaign, counts)
+
+
+def _finish(u: UnitOfWork, campaign: Campaign, counts: dict[ItemState, int]) -> None:
+    reviews.move(u.db, campaign.id, Move.FINISH, finished_at=u.now, remind_at=None)
+    u.note(
+        Event.CAMPAIGN_FINISHED,
+        SYSTEM,
+        role=campaign.scope.role,
+        system=campaign.scope.system,
+        campaign=campaign.id,
+        manifest=campaign.manifest,
+        items=sum(counts.values()),
+        states={str(state): count for state, count in counts.items() if count},
+    )
