@@ -51,7 +51,7 @@ def checks(scale: Scale) -> Iterator[Line]:
     number = scale.loads * 4
     with ExitStack() as stack:
         place: Place = stack.enter_context(a_place())
-        tokens = _tokens(place)
+        tokens, recorded = _tokens(place), _tokens(place, "archive")
         bot = stack.enter_context(a_bot("web", place.env, place.folder))
         gate = stack.enter_context(a_child("bench.bare", "gate", str(place.folder)))
         empty = stack.enter_context(a_child("bench.bare", "empty", str(place.folder)))
@@ -61,9 +61,19 @@ def checks(scale: Scale) -> Iterator[Line]:
         def asked(path: str) -> list[bytes]:
             return [payloads.check(tokens[n % GRANTS], path) for n in range(number)]
 
+        def asked_paths() -> list[bytes]:
+            """Checks for a system that records paths: some are always the same, some are new."""
+            urls = [f"/orders/{n % 100}?page={n}" for n in range(number)]
+            grants = [recorded[n % GRANTS] for n in range(number)]
+            return [
+                payloads.check(token, system="archive", asked=url)
+                for token, url in zip(grants, urls, strict=True)
+            ]
+
         direct = interleave(
             scale.rounds,
             {
+                "paths": lambda: fire(load, place.folder, bot.port, bot.pid, asked_paths(), 16),
                 "ours": lambda: fire(load, place.folder, bot.port, bot.pid, asked("/auth"), 16),
                 "bare": lambda: fire(
                     load, place.folder, gate.ready["port"], gate.pid, asked("/auth"), 16
@@ -79,6 +89,10 @@ def checks(scale: Scale) -> Iterator[Line]:
             0.6,
             least=True,
         )
+        # By CPU time: the difference is smaller than the noise of a busy machine.
+        value = paired(direct, "ours", "paths", lambda s: s.cpu)
+        what = "the same, with the paths of requests recorded"
+        yield Line(what, told(direct["paths"]), told(direct["ours"]), value, 0.95, least=True)
         port = stack.enter_context(
             _nginx(place.folder, ours=bot.port, bare=gate.ready["port"], empty=empty.ready["port"])
         )
@@ -101,9 +115,10 @@ def checks(scale: Scale) -> Iterator[Line]:
         )
 
 
-def _tokens(place: Place) -> list[str]:
+def _tokens(place: Place, role: str = "shop-admin") -> list[str]:
+    """Tokens of new grants, one for each person."""
     place.company(GRANTS)
-    grants = place.grants(GRANTS, int(time.time()) + 3600)
+    grants = place.grants(GRANTS, int(time.time()) + 3600, name=role)
     people = dict(place.rows("SELECT id, person FROM grants"))
     return [token_of(place, grant, people[grant]) for grant in grants]
 

@@ -76,12 +76,16 @@ def signed(payload: dict[str, Any]) -> bytes:
     return _http("POST", "/slack/events", headers) + body
 
 
-def check(token: str, path: str = "/auth", system: str = "shop-admin") -> bytes:
-    """A proxy's request to check a token."""
+def check(
+    token: str, path: str = "/auth", system: str = "shop-admin", asked: str = "/orders"
+) -> bytes:
+    """A proxy's request to check a token, for a client's request to `asked`."""
     headers = {
         "Authorization": f"Bearer {token}",
         "X-Access-System": system,
         "X-Forwarded-For": "192.0.2.7",
+        "X-Forwarded-Method": "GET",
+        "X-Forwarded-Uri": asked,
     }
     return _http("GET", path, headers)
 

@@ -46,6 +46,7 @@ secret = "${{SHOP_ADMIN_SECRET}}"
 [systems.archive]
 connector = "gateway"
 secret = "${{SHOP_ADMIN_SECRET}}"
+record = "paths"
 
 [roles.archive]
 title = "Archive"

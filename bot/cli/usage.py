@@ -5,7 +5,12 @@ import click
 from bot.cli.common import json_option, limit_option, opened
 from bot.cli.output import clean, counted, json_line, moment, table, utc
 from bot.operations.grants.list_grants import Count, Row, list_usage
-from bot.operations.usage.describe_usage import UsageView, describe_usage
+from bot.operations.usage.describe_usage import (
+    PathCount,
+    UsageView,
+    describe_usage,
+    list_paths,
+)
 
 
 @click.group(epilog="Example: access-bot usage list")
@@ -20,13 +25,14 @@ def usage() -> None:
 def list_(grant: str | None, as_json: bool, limit: int) -> None:
     """List token checks and sessions, newest first.
 
-    Checks are counted by grant, system, source and minute.
+    Checks are counted by grant, system, source and minute. With --grant, the paths follow that a
+    system with record = "paths" recorded.
     """
     with opened("usage") as base:
         found = list_usage(base.world, grant, limit)
         view = describe_usage(base.world, grant) if grant and not as_json else None
         if as_json:
-            for each in found:
+            for each in [*found, *(list_paths(base.world, grant) if grant else ())]:
                 json_line(_as_json(each))
         elif view is not None:
             _totals(view)
@@ -35,12 +41,18 @@ def list_(grant: str | None, as_json: bool, limit: int) -> None:
         if found and not as_json:
             titles = ("GRANT", "SYSTEM", "SOURCE", "MINUTE", "OUTCOME", "CHECKS")
             table(titles, map(_cells, found))
+        if view is not None and view.paths:
+            table(_PATH_TITLES, map(_path_cells, view.paths))
         if len(found) == limit:
             click.echo(f"Showing the newest {limit}; pass --limit for more.", err=True)
 
 
-def _as_json(row: Count | Row) -> dict[str, object]:
-    """Returns one minute's count, or one session: only a session has `session`."""
+def _as_json(row: Count | Row | PathCount) -> dict[str, object]:
+    """Returns one minute's count, one session or one path: only a session has `session`, and only
+    a path has `path`."""
+    if isinstance(row, PathCount):
+        times = {"first_at": moment(row.first_at), "last_at": moment(row.last_at)}
+        return {**row._asdict(), **times}
     if isinstance(row, Count):
         return {**row._asdict(), "minute": moment(row.minute), "last_at": moment(row.last_at)}
     return {
@@ -61,6 +73,14 @@ def _cells(row: Count | Row) -> tuple[object, ...]:
     late = ", after the end" if row.used_after_end else ""
     session = f"session {clean(row.name, 20)}, {closed}{late}"
     return row.grant, row.system, row.source or "–", utc(row.opened_at), session, "–"
+
+
+_PATH_TITLES = ("SYSTEM", "METHOD", "PATH", "CHECKS", "REFUSED", "FIRST", "LAST")
+
+
+def _path_cells(row: PathCount) -> tuple[object, ...]:
+    known = (row.method or "–", row.path or "not sent by the proxy")
+    return row.system, *known, row.allowed, row.refused, utc(row.first_at), utc(row.last_at)
 
 
 def _totals(view: UsageView) -> None:

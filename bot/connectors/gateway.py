@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from bot.connectors.base import Abilities, ConnectorDeps, ConnectorKind, ObservedAccess
 from bot.connectors.settings import Secret, SystemTable
@@ -45,6 +46,7 @@ class Gateway:
 
 class GatewayTable(SystemTable):
     secret: Secret
+    record: Literal["paths"] | None = None
 
 
 def _wrong_scope(action: str) -> str:
@@ -60,6 +62,7 @@ _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3: scope
 KIND = ConnectorKind(
     make=Gateway,
     table=GatewayTable,
+    shown=frozenset({"record"}),
     settings_identify=False,
     wrong_action=_wrong_scope,
     abilities=Abilities(in_our_rows=True, ends_together=True, checks_tokens=True, reports_use=True),

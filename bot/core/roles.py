@@ -64,6 +64,11 @@ class System:
         secret = self.settings.get("secret")
         return secret if isinstance(secret, str) else None
 
+    @property
+    def records(self) -> str:
+        """What is recorded of use beyond its number, such as "paths"; "" for nothing."""
+        return str(self.settings.get("record") or "")
+
 
 def no_ticket(_ticket: str) -> bool:
     """Refuses every ticket."""

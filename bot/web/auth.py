@@ -10,7 +10,9 @@ from urllib.parse import parse_qs, quote
 from starlette.types import Receive, Scope
 
 from bot.core.audit import rfc3339
+from bot.core.recorded_paths import PATHS
 from bot.operations.tokens.introspect_token import TokenActive, TokenInactive
+from bot.web.original_request import original_request
 from bot.web.responses import Answer, Header, as_text, header_values
 from bot.web.token_check import TokenChecks, source_address
 
@@ -51,7 +53,8 @@ class Auth:
         system = _system(scope)
         if system is None:
             return UNCLEAR_SYSTEM
-        if self._checks.gateway(system) is None:
+        gateway = self._checks.gateway(system)
+        if gateway is None:
             return UNKNOWN_SYSTEM
         authorization = header_values(scope, b"authorization")
         if len(authorization) > 1:
@@ -59,7 +62,8 @@ class Auth:
         token = _bearer(authorization[0]) if authorization else None
         if token is None:
             return NO_TOKEN
-        found = await self._checks.check(token, system, source_address(scope))
+        path = original_request(scope) if gateway.records == PATHS else None
+        found = await self._checks.check(token, system, source_address(scope), path)
         if isinstance(found, TokenActive):
             return Answer(
                 200,

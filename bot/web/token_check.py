@@ -11,6 +11,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.types import Scope
 
 from bot.core.model import Claims
+from bot.core.recorded_paths import RecordedPath
 from bot.core.roles import System
 from bot.operations._unit_of_work import Context
 from bot.operations.tokens.introspect_token import TokenActive, TokenInactive, introspect_token
@@ -51,20 +52,23 @@ class TokenChecks:
             else None
         )
 
-    async def check(self, token: str, system: str, source: str) -> TokenActive | TokenInactive:
-        """Whether the token is valid for the system now; `source` is the address that uses it.
-        Raises StorageUnavailable; the answer must then be no."""
+    async def check(
+        self, token: str, system: str, source: str, path: RecordedPath | None = None
+    ) -> TokenActive | TokenInactive:
+        """Whether the token is valid for the system now; `source` is the address that uses it,
+        `path` what is recorded of the request. Raises StorageUnavailable; the answer must then be
+        no."""
         claims = self.signer.read_token(token)
         if isinstance(claims, ForeignToken | BadSignature):
             found: TokenActive | TokenInactive = TokenInactive(claims.why)
         elif self.world.db.is_sqlite:
             found = introspect_token(self.world, claims, system)
             if isinstance(found, TokenActive) and (found.grant, system) not in self._used:
-                found = await self.in_thread(self._check, claims, system, source)
+                found = await self.in_thread(self._check, claims, system, source, path)
             else:
-                self._count(found, system, source)
+                self._count(found, system, source, path)
         else:
-            found = await self.in_thread(self._check, claims, system, source)
+            found = await self.in_thread(self._check, claims, system, source, path)
         outcome = ALLOWED if isinstance(found, TokenActive) else found.why
         self._checked.add(system, outcome)
         return found
@@ -73,7 +77,9 @@ class TokenChecks:
         """Runs in a thread whatever may wait for the database."""
         return await to_thread.run_sync(partial(work, *given), limiter=self._limiter)
 
-    def _check(self, claims: Claims, system: str, source: str) -> TokenActive | TokenInactive:
+    def _check(
+        self, claims: Claims, system: str, source: str, path: RecordedPath | None
+    ) -> TokenActive | TokenInactive:
         """The whole check, in a thread."""
         found = introspect_token(self.world, claims, system)
         if isinstance(found, TokenActive) and (found.grant, system) not in self._used:
@@ -81,7 +87,7 @@ class TokenChecks:
             self._remember(found.grant, system)
             # The write may have waited for a lock, and the access may have ended meanwhile.
             found = introspect_token(self.world, claims, system)
-        self._count(found, system, source)
+        self._count(found, system, source, path)
         return found
 
     def _remember(self, grant: str, system: str) -> None:
@@ -89,14 +95,16 @@ class TokenChecks:
             self._used.clear()
         self._used[(grant, system)] = None
 
-    def _count(self, found: TokenActive | TokenInactive, system: str, source: str) -> None:
+    def _count(
+        self,
+        found: TokenActive | TokenInactive,
+        system: str,
+        source: str,
+        path: RecordedPath | None,
+    ) -> None:
         if found.grant:
-            self._meter.count(
-                found.grant,
-                system,
-                source,
-                ALLOWED if isinstance(found, TokenActive) else found.why,
-            )
+            outcome = ALLOWED if isinstance(found, TokenActive) else found.why
+            self._meter.count(found.grant, system, source, outcome, path)
 
 
 def source_address(scope: Scope) -> str:

@@ -261,6 +261,12 @@ CREATE TABLE usage (
   PRIMARY KEY (grant_id, system, source, minute, outcome)
 );
 
+CREATE TABLE recorded_paths (
+  grant_id TEXT NOT NULL, system TEXT NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL,
+  allowed BIGINT NOT NULL, refused BIGINT NOT NULL, first_at BIGINT NOT NULL,
+  last_at BIGINT NOT NULL, PRIMARY KEY (grant_id, system, method, path)
+);
+
 CREATE TABLE first_uses (
   grant_id TEXT NOT NULL, system TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (grant_id, system)
 );

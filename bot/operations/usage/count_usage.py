@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
 from bot.core.audit import Event
+from bot.core.recorded_paths import RecordedPath, beyond_limit
 from bot.core.usage import Known, SystemUsage
 from bot.operations._unit_of_work import SYSTEM, Context, Snapshot, unit
 from bot.operations._usage import by_system, known_on
-from storage import grants, sessions, usage
+from storage import grants, recorded_paths, sessions, usage
 
 ALLOWED = "allowed"
 MOST_SOURCES = 10_000
@@ -24,6 +25,21 @@ MOST_TOLD = 20
 """The number of sources in the audit record of a grant's end."""
 
 
+MOST_PATHS = 500
+"""The maximum of recorded paths of one grant; requests of further ones are counted together."""
+
+MOST_PATHS_AT_ONCE = 10_000
+"""The maximum of paths held between two writes; requests of further ones are counted together."""
+
+CountKey = tuple[str, str, str, int, str]
+Counts = dict[CountKey, tuple[int, int]]
+"""The number of checks and the last of them, by grant, system, source, minute and outcome."""
+
+PathKey = tuple[str, str, str, str]
+PathSum = tuple[int, int, int, int]
+Paths = dict[PathKey, PathSum]
+"""Allowed and refused checks, the first and the last, by grant, system, method and path."""
+
 _UNUSED, _COUNTED = SystemUsage(), tuple(each.name for each in fields(SystemUsage))
 
 
@@ -32,16 +48,25 @@ class UsageMeter:
     """The counter of one process; any thread may count."""
 
     world: Context
-    _counts: dict[tuple[str, str, str, int, str], tuple[int, int]] = field(default_factory=dict)
+    _counts: Counts = field(default_factory=dict)
     _known: dict[tuple[str, str], None] = field(default_factory=dict)
     _sources: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    _paths: dict[PathKey, PathSum] = field(default_factory=dict)
     _minute: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
-    def count(self, grant: str, system: str, source: str, outcome: str = ALLOWED) -> None:
-        """Counts one check. Raises StorageUnavailable if a first use cannot be stored: then the
-        check must be refused, because the use could not be proved later."""
+    def count(
+        self,
+        grant: str,
+        system: str,
+        source: str,
+        outcome: str = ALLOWED,
+        path: RecordedPath | None = None,
+    ) -> None:
+        """Counts one check, and its path if the system records paths. Raises StorageUnavailable if
+        a first use cannot be stored: then the check must be refused, because the use could not be
+        proved later."""
         now = self.world.now()
         if outcome == ALLOWED and (grant, system) not in self._known:
             record_first_use(self.world, grant, system, source)
@@ -52,6 +77,14 @@ class UsageMeter:
             if key not in self._counts and len(self._counts) >= MOST_SOURCES:
                 key = (grant, system, "other", minute, outcome)
             self._counts[key] = (self._counts.get(key, (0, 0))[0] + 1, now)
+            if path is not None:
+                self._count_path((grant, system, *path), outcome == ALLOWED, now)
+
+    def _count_path(self, key: PathKey, is_allowed: bool, now: int) -> None:
+        if key not in self._paths and len(self._paths) >= MOST_PATHS_AT_ONCE:
+            key = (*key[:2], *beyond_limit(key[2]))
+        allowed, refused, first, _ = self._paths.get(key, (0, 0, now, now))
+        self._paths[key] = (allowed + is_allowed, refused + (not is_allowed), first, now)
 
     def _told_apart(self, grant: str, system: str, source: str, minute: int) -> str:
         if minute != self._minute:
@@ -74,24 +107,31 @@ class UsageMeter:
         with self._writing:
             with self._lock:
                 taken, self._counts = self._counts, {}
+                paths, self._paths = self._paths, {}
             if not taken:
                 return 0
             try:
-                with self.world.db.transaction():
-                    usage.add(
-                        self.world.db,
-                        (usage.Count(*key, *counted) for key, counted in taken.items()),
-                    )
+                self._store(taken, paths)
             except Exception:
-                self._give_back(taken)
+                self._give_back(taken, paths)
                 raise
             return len(taken)
 
-    def _give_back(self, taken: dict[tuple[str, str, str, int, str], tuple[int, int]]) -> None:
+    def _store(self, taken: Counts, paths: Paths) -> None:
+        db = self.world.db
+        with db.transaction():
+            usage.add(db, (usage.Count(*key, *counted) for key, counted in taken.items()))
+            found = (recorded_paths.PathCount(*key, *counted) for key, counted in paths.items())
+            recorded_paths.add(db, found, MOST_PATHS)
+
+    def _give_back(self, taken: Counts, paths: Paths) -> None:
         with self._lock:
             for key, (count, last) in taken.items():
                 now_count, now_last = self._counts.get(key, (0, 0))
                 self._counts[key] = (count + now_count, max(last, now_last))
+            for path, (allowed, refused, first, last) in paths.items():
+                more = self._paths.get(path, (0, 0, first, last))
+                self._paths[path] = (allowed + more[0], refused + more[1], first, more[3])
 
     def _remember(self, grant: str, system: str) -> None:
         if len(self._known) >= MOST_SOURCES:
@@ -114,7 +154,7 @@ def sum_usage(world: Context, ended: Sequence[str]) -> None:
     """Adds the sums of use to the audit log when these grants have ended."""
     with unit(world) as u:
         counted = by_system(u.db, ended)
-        kinds = grants.connectors_of(u.db, ended)
+        kinds, methods = grants.connectors_of(u.db, ended), recorded_paths.numbers(u.db, ended)
         known: dict[tuple[str, str | None], Known] = {}
         for grant in grants.several(u.db, ended):
             for system in dict.fromkeys([*grant.systems, *counted[grant.id]]):
@@ -126,6 +166,8 @@ def sum_usage(world: Context, ended: Sequence[str]) -> None:
                     known[system, kind] = known_on(u, system, kind) if kind else Known.REPORTED
                 said = {name: getattr(here or _UNUSED, name) for name in _COUNTED}
                 said |= {"known": known[system, kind], "sources": sources}
+                by_method = methods.get((grant.id, system))
+                said |= {"methods": by_method} if by_method else {}
                 u.record(Event.USE_SUMMED, SYSTEM, grant, system=system, **said)
 
 

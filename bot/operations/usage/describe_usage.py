@@ -8,11 +8,13 @@ from bot.core.model import Grant
 from bot.core.usage import GrantUsage, SystemUsage
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations._usage import by_system, used_of
-from bot.operations.usage.count_usage import sources_of
-from storage import grants, sessions
+from bot.operations.usage.count_usage import MOST_PATHS, sources_of
+from storage import grants, recorded_paths, sessions
+from storage.database import Database
+from storage.recorded_paths import PathCount
 from storage.sessions import Row
 
-__all__ = ["Row", "UsageView", "describe_usage", "used_of_grants"]
+__all__ = ["PathCount", "Row", "UsageView", "describe_usage", "list_paths", "used_of_grants"]
 
 MOST_SESSIONS = 1000
 
@@ -26,13 +28,25 @@ def used_of_grants(world: Context, found: Sequence[Grant]) -> dict[str, GrantUsa
 @dataclass(frozen=True, slots=True)
 class UsageView:
     """`used` is the total; `systems` has the sums by system, including the grant's unused systems,
-    and `sources` where the use came from. `sessions` are the latest thousand, newest first."""
+    and `sources` where the use came from. `sessions` are the latest thousand, newest first, and
+    `paths` those that systems with `record = "paths"` recorded, last used first."""
 
     grant: Grant
     used: GrantUsage
     systems: dict[str, SystemUsage]
     sources: dict[str, list[str]]
     sessions: tuple[Row, ...]
+    paths: tuple[PathCount, ...] = ()
+
+
+def list_paths(world: Context, grant_id: str) -> tuple[PathCount, ...]:
+    """Returns the recorded paths of a grant, last used first. Raises StorageUnavailable."""
+    with reading(world) as u:
+        return paths_of(u.db, grant_id)
+
+
+def paths_of(db: Database, grant_id: str) -> tuple[PathCount, ...]:
+    return tuple(recorded_paths.listing(db, grant_id, MOST_PATHS + 1))
 
 
 def describe_usage(world: Context, grant_id: str) -> UsageView | None:
@@ -53,4 +67,5 @@ def describe_usage(world: Context, grant_id: str) -> UsageView | None:
             systems=systems,
             sources={system: sources_of(u, grant.id, system) for system in systems},
             sessions=tuple(sessions.listing(u.db, grant.id, MOST_SESSIONS)),
+            paths=paths_of(u.db, grant.id),
         )

@@ -1,0 +1,114 @@
+"""Decides which part of a checked request is recorded: its method and path, without the query and
+without values that look like tokens or e-mails.
+"""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import unquote
+
+PATHS = "paths"
+"""The value of a system's `record` with which it records paths."""
+
+LONGEST_PATH = 200
+"""The most characters of a recorded path."""
+
+LONGEST_METHOD = 20
+
+EMAIL, TOKEN, CUT = "[e-mail]", "[token]", "…"
+
+_METHOD = re.compile(rf"[A-Z]{{1,{LONGEST_METHOD}}}")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*", re.IGNORECASE)
+_VALUES = re.compile(r"([/;=,:&!$'()*+]|%2[fF])")
+"""Separates the values of a path (RFC 3986 section 3.3), also where the slash is encoded."""
+
+_IS_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_IS_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_KNOWN_TOKEN = re.compile(
+    r"(?:eyJ|xox[a-z]-|xapp-|gh[a-z]_|github_pat_|glpat-|[sprw]k[-_]|AKIA|ASIA|ya29\.|AIza).{8,}"
+)
+"""How the tokens of common products begin."""
+
+_RUN = re.compile(r"[A-Za-z0-9]{16,}")
+"""A run of letters and digits as long as in a token; the words of a readable name are shorter."""
+
+LEAST_DIGITS = 12
+"""Longer numbers may be those of a card or an account."""
+
+LEAST_MIXED = 22
+"""The characters of 128 random bits in base 64."""
+
+
+class RecordedPath(NamedTuple):
+    """`method` and `path` are "" where the proxy did not send a valid one."""
+
+    method: str
+    path: str
+
+
+NOT_SENT = RecordedPath("", "")
+OTHER_PATHS = "other paths"
+"""Stands for all paths beyond the limit of a grant. No path of a request has this form."""
+
+_COMMON = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+
+
+def beyond_limit(method: str) -> RecordedPath:
+    """Returns how a request is counted beyond the limit: by its method, if that is a common one."""
+    return RecordedPath(method if method in _COMMON else "", OTHER_PATHS)
+
+
+def recorded_path(method: str, target: str) -> RecordedPath:
+    """Returns what is recorded of a request to `target`, which is a path or a URL as the proxy
+    sent it. The result is visible ASCII and the marks of what was taken out."""
+    return _recorded(method, target.partition("?")[0].partition("#")[0])
+
+
+@lru_cache(maxsize=4096)
+def _recorded(method: str, location: str) -> RecordedPath:
+    path = _ORIGIN.sub("", location, count=1)
+    if not _METHOD.fullmatch(method) or not path.startswith("/"):
+        return NOT_SENT
+    clean = "".join(map(_without_secrets, _VALUES.split(_visible(path))))
+    return RecordedPath(
+        method, clean if len(clean) <= LONGEST_PATH else clean[: LONGEST_PATH - 1] + CUT
+    )
+
+
+def _visible(path: str) -> str:
+    """Percent-encodes whatever is no visible ASCII. The bytes of a header are Latin-1 text here."""
+    return "".join(each if "!" <= each <= "~" else f"%{ord(each) & 0xFF:02X}" for each in path)
+
+
+def _without_secrets(value: str) -> str:
+    plain = _decoded(value)
+    if _IS_EMAIL.search(plain):
+        return EMAIL
+    return TOKEN if _looks_like_token(plain) else value
+
+
+def _decoded(value: str) -> str:
+    """Decodes up to three times, because some programs encode a value more than once."""
+    for _ in range(3):
+        if "%" not in value:
+            break
+        value = unquote(value)
+    return value
+
+
+def _looks_like_token(value: str) -> bool:
+    """Whether a value is too random for a name. A UUID counts as the name of a thing."""
+    if _IS_UUID.fullmatch(value):
+        return False
+    if _KNOWN_TOKEN.fullmatch(value) or any(map(_is_mixed, _RUN.findall(value))):
+        return True
+    if value.isdigit():
+        return len(value) > LEAST_DIGITS
+    kinds = (str.islower, str.isupper, str.isdigit)
+    return len(value) >= LEAST_MIXED and all(any(map(kind, value)) for kind in kinds)
+
+
+def _is_mixed(run: str) -> bool:
+    """Whether letters and digits alternate more than in a word with a number before or after
+    it."""
+    return len(re.findall(r"[0-9]+(?=[A-Za-z])", run)) >= 2

@@ -1,0 +1,37 @@
+"""Finds the method and path of the request that a proxy asks about at `/auth`."""
+
+from starlette.types import Scope
+
+from bot.core.recorded_paths import NOT_SENT, RecordedPath, recorded_path
+
+_WANTED = frozenset(
+    {
+        *(b"x-forwarded-method", b"x-forwarded-uri"),
+        *(b"x-original-method", b"x-original-uri", b"x-original-url"),
+    }
+)
+"""The headers of proxies. X-Forwarded-* counts before X-Original-*: a proxy that sends the first
+may let a client's others through. The proxy of the docs for nginx sends the others, and nothing of
+the client."""
+
+_BELOW = b"/auth"
+
+
+def original_request(scope: Scope) -> RecordedPath:
+    """Returns what is recorded of the client's request. Below `/auth/` it is this request's own
+    method and path (Envoy)."""
+    if scope["path"] != "/auth":
+        raw: bytes = scope.get("raw_path") or scope["path"].encode()
+        return recorded_path(scope["method"], raw.removeprefix(_BELOW).decode("latin-1"))
+    found = [header for header in scope["headers"] if header[0] in _WANTED]
+    sent = dict(found)
+    if len(sent) < len(found) and len(sent) < len(set(found)):
+        return NOT_SENT  # one is there twice with different values, so one value is the client's
+    method = sent.get(b"x-forwarded-method") or sent.get(b"x-original-method") or b""
+    target = (
+        sent.get(b"x-forwarded-uri")
+        or sent.get(b"x-original-uri")
+        or sent.get(b"x-original-url")
+        or b""
+    )
+    return recorded_path(method.decode("latin-1"), target.decode("latin-1"))

@@ -1,0 +1,91 @@
+"""Stores the paths of checked requests, by grant, system, method and path, up to a limit for each
+grant."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from bot.core.recorded_paths import beyond_limit
+from storage.database import Database
+
+UNKNOWN = "unknown"
+"""Stands for requests without a common method."""
+
+
+class PathCount(NamedTuple):
+    """Checks allowed and refused, and the first and last of them. Method and path are those of
+    `core/recorded_paths.py`."""
+
+    grant: str
+    system: str
+    method: str
+    path: str
+    allowed: int
+    refused: int
+    first_at: int
+    last_at: int
+
+
+def add(db: Database, counts: Iterable[PathCount], most: int) -> None:
+    """Adds to the stored counts in the running transaction. A grant keeps at most `most` paths,
+    however many processes count: checks of further ones count together, by method."""
+    for grant, found in groupby(sorted(counts), key=lambda count: count.grant):
+        db.lock(f"paths of {grant}")
+        new = list(found)
+        db.run_many(_ADD, new if _number(db, grant) + len(new) <= most else _within(db, new, most))
+
+
+def _within(db: Database, new: Sequence[PathCount], most: int) -> Iterator[PathCount]:
+    """Yields these counts of one grant, those of paths beyond the limit together, by method."""
+    known = _known(db, new[0].grant)
+    for count in new:
+        key = count.system, count.method, count.path
+        if key in known or len(known) < most:
+            known.add(key)
+            yield count
+        else:
+            method, path = beyond_limit(count.method)
+            yield count._replace(method=method, path=path)
+
+
+_ADD = (
+    "INSERT INTO recorded_paths (grant_id, system, method, path, allowed, refused, first_at,"
+    " last_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (grant_id, system, method, path) DO"
+    " UPDATE SET allowed = recorded_paths.allowed + excluded.allowed,"
+    " refused = recorded_paths.refused + excluded.refused,"
+    " first_at = CASE WHEN recorded_paths.first_at < excluded.first_at THEN recorded_paths.first_at"
+    " ELSE excluded.first_at END, last_at = CASE WHEN recorded_paths.last_at > excluded.last_at"
+    " THEN recorded_paths.last_at ELSE excluded.last_at END"
+)
+
+
+def _number(db: Database, grant: str) -> int:
+    found = db.row("SELECT COUNT(*) FROM recorded_paths WHERE grant_id = ?", grant)
+    return int(found[0]) if found else 0
+
+
+def _known(db: Database, grant: str) -> set[tuple[str, str, str]]:
+    sql = "SELECT system, method, path FROM recorded_paths WHERE grant_id = ?"
+    return {(system, method, path) for system, method, path in db.rows(sql, grant)}
+
+
+def listing(db: Database, grant: str, limit: int) -> list[PathCount]:
+    """Returns the paths of a grant, last used first."""
+    sql = (
+        "SELECT grant_id, system, method, path, allowed, refused, first_at, last_at FROM"
+        " recorded_paths WHERE grant_id = ? ORDER BY last_at DESC, system, path, method LIMIT ?"
+    )
+    return [PathCount(*row) for row in db.rows(sql, grant, limit)]
+
+
+def numbers(db: Database, grants: Sequence[str]) -> dict[tuple[str, str], dict[str, int]]:
+    """Returns how many allowed checks these grants had with each method, by grant and system."""
+    marks = ", ".join("?" * len(grants))
+    sql = (
+        "SELECT grant_id, system, method, SUM(allowed) FROM recorded_paths WHERE grant_id IN"
+        f" ({marks}) GROUP BY grant_id, system, method ORDER BY method"
+    )
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for grant, system, method, allowed in db.rows(sql, *grants):
+        found.setdefault((grant, system), {})[method or UNKNOWN] = int(allowed)
+    return found
