@@ -280,6 +280,33 @@ CREATE INDEX sessions_watched ON sessions (system) WHERE closed_at IS NULL AND w
 CREATE INDEX sessions_by_time ON sessions (seen_at);
 """
 
+# `fact_key` names the rule and its fact, so that a flag is raised once. `joined` is the flag that
+# this one became part of. `flag_cursor` is the last record that was read.
+FLAGS = """
+CREATE TABLE flags (
+  id TEXT PRIMARY KEY, fact_key TEXT NOT NULL UNIQUE, rule TEXT NOT NULL, severity TEXT NOT NULL,
+  about TEXT NOT NULL, person TEXT NOT NULL, role TEXT NOT NULL, system TEXT NOT NULL,
+  request_id TEXT NOT NULL, grant_id TEXT NOT NULL, sentence TEXT NOT NULL, at BIGINT NOT NULL,
+  raised_at BIGINT NOT NULL, quiet INTEGER NOT NULL, times BIGINT NOT NULL,
+  last_at BIGINT NOT NULL, joined TEXT NOT NULL DEFAULT '', answer TEXT NOT NULL DEFAULT '',
+  answered_by TEXT NOT NULL DEFAULT '', answered_at BIGINT,
+  answer_reason TEXT NOT NULL DEFAULT '', investigated_by TEXT NOT NULL DEFAULT '',
+  investigated_at BIGINT
+);
+CREATE INDEX flags_at ON flags (at);
+CREATE INDEX flags_raised ON flags (raised_at);
+CREATE INDEX flags_open ON flags (person, raised_at)
+  WHERE answer = '' AND joined = '' AND quiet = 0;
+CREATE INDEX flags_joined ON flags (joined) WHERE joined <> '';
+
+CREATE TABLE flag_messages (
+  flag_id TEXT NOT NULL REFERENCES flags (id), channel TEXT NOT NULL, ts TEXT NOT NULL,
+  PRIMARY KEY (flag_id, channel, ts)
+);
+
+CREATE TABLE flag_cursor (id INTEGER PRIMARY KEY CHECK (id = 1), seq BIGINT NOT NULL);
+"""
+
 MESSAGES = """
 CREATE TABLE messages (
   request_id TEXT NOT NULL, channel TEXT NOT NULL, ts TEXT NOT NULL,
@@ -391,6 +418,7 @@ TABLES = (
     REVIEWS,
     SYSTEMS,
     USE,
+    FLAGS,
     MESSAGES,
     WORK,
     SOURCES,

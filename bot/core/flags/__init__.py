@@ -1,0 +1,1 @@
+"""Flags: rules that find unusual patterns in requests, decisions and use."""

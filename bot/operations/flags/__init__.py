@@ -1,0 +1,1 @@
+"""Flags: raising them from the log, answering them, and listing them."""
