@@ -7,7 +7,7 @@ UV     := .venv-uv/bin/uv
 # If it is set, as in many container images, every process compiles all of its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
-EXTRAS := --extra aws --extra oncall --extra postgres --extra ssh --extra sandbox
+EXTRAS := --extra aws --extra oncall --extra postgres --extra ssh --extra tsa --extra sandbox
 # The tests that show that a set of dependencies works: every documented start, every verb and button.
 STARTS := tests/test_readme.py tests/faults/test_start.py tests/faults/test_lifecycle.py
 

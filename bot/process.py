@@ -27,6 +27,7 @@ from bot.core.model import Source
 from bot.core.roles import Policy
 from bot.core.usage import LOOK_EVERY
 from bot.operations._unit_of_work import Context
+from bot.operations.audit.anchor_head import anchor_daily
 from bot.operations.audit.record_repeats import record_repeats
 from bot.operations.claim_work import free_claims
 from bot.operations.messages.keep_channels import look_up_channels, look_up_channels_in_turn
@@ -71,6 +72,9 @@ CHECK_HOLDERS_EVERY = 10
 
 ASK_SYSTEMS_EVERY = 120
 """Seconds between two health checks of every connected system."""
+
+ANCHOR_EVERY = 300
+"""Seconds between two looks whether the head of the log was anchored this day."""
 
 Looks = dict[str, Callable[[], object]]
 
@@ -196,6 +200,7 @@ class Worker:
             "reviews": PeriodicJob(10, lambda: sweep_campaigns(world)),
             "time": PeriodicJob(60, lambda: mark_time(world)),
             "answers": PeriodicJob(60, lambda: forget_answers(world)),
+            "anchor": PeriodicJob(ANCHOR_EVERY, lambda: anchor_daily(world)),
             "repeats": PeriodicJob(10, lambda: record_repeats(world)),
             "people": PeriodicJob(6 * 3600, lambda: save_refresh(world, ["people"])),
         }

@@ -19,6 +19,7 @@ from bot.operations._unit_of_work import Context
 from bot.operations.audit.read_audit import Filters, export_audit, export_csv, read_audit
 from bot.operations.audit.record_verified import record_verified
 from bot.operations.audit.verify_audit import said, verify_audit
+from bot.worker.anchors import outside
 
 Row = TypeVar("Row")
 
@@ -104,7 +105,9 @@ def export(form: str, **asked: str | None) -> None:
 
 @audit.command(epilog="Example: access-bot audit verify || echo 'treat it as an incident'")
 def verify() -> None:
-    """Verify the whole chain of records, and compare the log with the database.
+    """Verify the whole chain of records, and compare the log with its anchors and the database.
+
+    The verified head is anchored: it goes to the security channel and to the anchor file.
 
     Exit code 0: intact. 1: broken. 2: could not be checked.
     """
@@ -115,12 +118,12 @@ def verify() -> None:
                 bar.length, bar.label = max(done, count), f"{count:,} records"
                 bar.update(done - bar.pos)
 
-            verdict = verify_audit(base.world, advance)
+            verdict = verify_audit(base.world, advance, outside(base.world.policy().workspace))
         if verdict.broken is not None:
             raise Refusal(said(verdict))
         if verdict.unchecked:
             raise Wrong(said(verdict))
-        record_verified(base.world, actor(), verdict.records)
+        record_verified(base.world, actor(), verdict.records, verdict.head)
         click.echo(said(verdict))
 
 

@@ -83,6 +83,7 @@ class Event(StrEnum):
     AUDIT_EXPORTED = "audit:log:exported"
     AUDIT_VERIFIED = "audit:log:verified"
     HEAD_BROKEN = "audit:head:broken"
+    HEAD_ANCHORED = "audit:head:anchored"
     PANIC_ON = "panic:switch:on"
     PANIC_OFF = "panic:switch:off"
     SYSTEMS_VERIFIED = "system:access:verified"

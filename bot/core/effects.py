@@ -50,6 +50,8 @@ class Kind(StrEnum):
     ANSWER = "answer"
     SEND_EXPORT = "send_export"
     VERIFY_AUDIT = "verify_audit"
+    WRITE_ANCHOR = "write_anchor"
+    STAMP_ANCHOR = "stamp_anchor"
     RECONCILE = "reconcile"
     REMOVE_ORPHAN = "remove_orphan"
     PUBLISH_HOME = "publish_home"
@@ -297,6 +299,18 @@ def verify_audit(person: str, channel: str) -> Effect:
     """Verifies the whole chain, which takes seconds for a large log, and answers like `answer`."""
     data = {"person": person, "channel": channel}
     return Effect(Kind.VERIFY_AUDIT, Queue.SLACK, f"verify:{person}", data, person=person)
+
+
+def write_anchor(seq: int, digest: str, at: int, token: str = "") -> Effect:
+    """Appends an anchor to the anchor file."""
+    data = {"seq": seq, "hash": digest, "at": at, "token": token}
+    return Effect(Kind.WRITE_ANCHOR, Queue.DECIDE, "anchor file", data)
+
+
+def stamp_anchor(seq: int, digest: str, at: int) -> Effect:
+    """Asks the time-stamp authority about an anchor."""
+    data = {"seq": seq, "hash": digest, "at": at}
+    return Effect(Kind.STAMP_ANCHOR, Queue.DECIDE, "time stamps", data)
 
 
 def reconcile(by: str, channel: str) -> Effect:

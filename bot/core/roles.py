@@ -43,6 +43,12 @@ class Workspace:
     """Nobody is pinged in them, except for high risk and emergencies."""
     ticket_url: str = ""
     """With `{ticket}` where the ticket stands."""
+    anchor_file: str = ""
+    """The path of the file to which heads of the audit log are appended."""
+    tsa_url: str = ""
+    """The time-stamp authority (RFC 3161) that stamps these heads."""
+    tsa_ca: str = ""
+    """The path of its certificates in PEM."""
 
 
 @dataclass(frozen=True, slots=True)

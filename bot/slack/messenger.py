@@ -16,7 +16,6 @@ from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import HELD, EndReason, GrantState, RequestState
 from bot.operations._unit_of_work import Context
 from bot.operations.audit.read_audit import export_csv, filters_from, may_audit
-from bot.operations.audit.verify_audit import said, verify_audit
 from bot.operations.claim_work import Work
 from bot.operations.grants.describe_grant import GrantView, describe_grant
 from bot.operations.messages.direct_notes import (
@@ -446,10 +445,8 @@ class Messenger:
             upload(self._client, file.name, "access-audit.csv", channel)
         return None
 
-    def verify_audit(self, work: Work) -> None:
-        verdict = verify_audit(self._world)
-        incident = "" if verdict.broken is None else "\nThis is an incident."
-        self._answer({**work.data, "note": "text", "text": said(verdict) + incident})
+    def answer_text(self, work: Work, text: str) -> None:
+        self._answer({**work.data, "note": "text", "text": text})
 
     def _card(self, data: Data) -> RequestCard | None:
         return describe_request(self._world, data["request"])

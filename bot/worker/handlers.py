@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bot.core.effects import Kind
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.operations.claim_work import Batch, Work
-from bot.worker import lookups, maintenance, messages, provisioning
+from bot.worker import anchors, lookups, maintenance, messages, provisioning
 from bot.worker.deps import HandlerDeps
 
 Run = Callable[[HandlerDeps, Work], None]
@@ -109,5 +109,7 @@ HANDLERS: Mapping[Kind, Handler] = {
     ),
     Kind.UPDATE_RAMP_NOTE: Handler(lambda deps, work: deps.messenger.update_ramp_note(work)),
     Kind.SEND_EXPORT: Handler(lambda deps, work: deps.messenger.send_export(work)),
-    Kind.VERIFY_AUDIT: Handler(lambda deps, work: deps.messenger.verify_audit(work)),
+    Kind.VERIFY_AUDIT: Handler(anchors.verify_log),
+    Kind.WRITE_ANCHOR: Handler(anchors.write_anchor, on_refused=None),
+    Kind.STAMP_ANCHOR: Handler(anchors.stamp_anchor, on_refused=None),
 }

@@ -388,6 +388,11 @@ CREATE TABLE audit_head (
   id INTEGER PRIMARY KEY CHECK (id = 1), seq BIGINT NOT NULL, hash TEXT NOT NULL,
   seal TEXT NOT NULL
 );
+
+CREATE TABLE anchors (
+  seq BIGINT NOT NULL, hash TEXT NOT NULL, at BIGINT NOT NULL, token TEXT NOT NULL,
+  PRIMARY KEY (seq, hash)
+);
 """
 
 # What others keep and decisions need. `source` is a digest of where it was read.

@@ -332,6 +332,9 @@ def _workspace(table: WorkspaceTable) -> Workspace:
         table.timezone,
         table.quiet_hours,
         table.ticket_url or "",
+        table.anchor_file or "",
+        table.tsa_url or "",
+        table.tsa_ca or "",
     )
 
 

@@ -55,7 +55,7 @@ def check(data: Table, kinds: Mapping[str, SystemKind]) -> Checked:
         checked.workspace, found = schema.validate(
             schema.WorkspaceTable, workspace, ("workspace",), checked.warnings
         )
-        checked.found += found
+        checked.found += [*found, *_stamp_problems(checked.workspace)]
     if "tickets" in data:
         checked.tickets, found = schema.validate(schema.TicketsTable, data["tickets"], ("tickets",))
         checked.found += found
@@ -350,6 +350,16 @@ def _on_call(checked: Checked, _data: Table, name: str, table: object) -> Iterat
         yield (*path, "group"), "must be a user group: its id (S…) or its @handle"
     if model.ical is not None and not _can_read_calendars():
         yield (*path, "ical"), "needs packages that are missing: pip install 'access-bot[oncall]'"
+
+
+def _stamp_problems(workspace: schema.WorkspaceTable | None) -> Iterator[KeyProblem]:
+    if workspace is None or not (workspace.tsa_url or workspace.tsa_ca):
+        return
+    for key, other in (("tsa_url", "tsa_ca"), ("tsa_ca", "tsa_url")):
+        if getattr(workspace, key) is None:
+            yield ("workspace", key), f"is required beside {other}"
+    if find_spec("rfc3161_client") is None:
+        yield ("workspace", "tsa_url"), "needs the extra `tsa`: pip install 'access-bot[tsa]'"
 
 
 def _can_read_calendars() -> bool:

@@ -19,6 +19,7 @@ from bot.config.roles.values import (
     Deciders,
     Description,
     Explanation,
+    FilePath,
     Hours,
     Line,
     Meant,
@@ -53,6 +54,9 @@ class WorkspaceTable(_Table):
     timezone: Zone = "UTC"
     quiet_hours: DailyHours | None = None
     ticket_url: TicketUrl | None = None
+    anchor_file: FilePath | None = None
+    tsa_url: Address | None = None
+    tsa_ca: FilePath | None = None
     meant: Meant = {}
 
 

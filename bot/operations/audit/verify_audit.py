@@ -1,16 +1,17 @@
-"""Checks the whole audit log: its chain, its seal, and whether it agrees with the rows that it is
-about."""
+"""Checks the whole audit log: its chain, its seal, its anchors, and whether it agrees with the rows
+that it is about."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from heapq import nsmallest
 from itertools import islice
 
+from bot.core.anchors import AnchorCheck, AnchorSource, CheckStamp
 from bot.core.audit import GENESIS, Break, Event, check_links, marked_break, parsed_detail
 from bot.core.audit_story import Difference, differences
 from bot.operations._unit_of_work import Context
 from bot.operations.process.forget_old import MONTH
-from storage import audit, delegations, preapprovals
+from storage import anchors, audit, delegations, preapprovals
 from storage.audit_stories import stories
 from storage.database import Reads
 
@@ -23,11 +24,24 @@ CLOCKS_DIFFER = 86400
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """The anchors outside of the database. Time stamps are not checked without `check_stamp`."""
+
+    sources: Sequence[AnchorSource] = ()
+    check_stamp: CheckStamp | None = None
+
+    @property
+    def problem(self) -> str:
+        """Why not all anchors could be read, or ""."""
+        return next((each.problem for each in self.sources if each.problem), "")
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """`broken` is the first broken place, or None. `records` counts the valid records, `head` is
     the hash of the last of them. `differing` counts the differences between log and rows, and
     `differences` has the first of them. `unchecked` says why an intact chain proves nothing, or is
-    ""."""
+    "". `anchors` counts the anchors that the log agrees with."""
 
     records: int
     head: str
@@ -35,6 +49,11 @@ class Verdict:
     differences: tuple[Difference, ...] = ()
     differing: int = 0
     unchecked: str = ""
+    anchors: int = 0
+
+    @property
+    def is_intact(self) -> bool:
+        return self.broken is None and not self.unchecked
 
 
 def said(verdict: Verdict) -> str:
@@ -50,13 +69,22 @@ def said(verdict: Verdict) -> str:
     if verdict.unchecked:
         held = f"Its {verdict.records:,} records follow each other"
         return f"The audit log could not be checked: {verdict.unchecked}. {held}."
-    return f"The audit log is intact: {verdict.records:,} records, head {verdict.head}."
+    agrees = "1 anchor" if verdict.anchors == 1 else f"{verdict.anchors:,} anchors"
+    return (
+        f"The audit log is intact: {verdict.records:,} records, head {verdict.head}. It agrees with"
+        f" {agrees}."
+    )
 
 
-def verify_audit(world: Context, progress: Callable[[int, int], None] | None = None) -> Verdict:
+def verify_audit(
+    world: Context,
+    progress: Callable[[int, int], None] | None = None,
+    outside: Outside = Outside(),
+) -> Verdict:
     """Finds an edited, deleted, inserted, reordered or cut-off record, a log that was changed
     before more was written, and requests, votes, delegations, pre-approvals, grants, leases,
-    tokens and certificates that differ from it. Raises StorageUnavailable.
+    tokens and certificates that differ from it; also a log, or a whole database, that was put back
+    to a copy older than an anchor. Raises StorageUnavailable.
 
     Reads everything as it was at one moment, and blocks no writer.
     """
@@ -65,23 +93,30 @@ def verify_audit(world: Context, progress: Callable[[int, int], None] | None = N
         head = audit.head(view)
         if head is None:
             return Verdict(0, GENESIS, Break(1, "the head of the chain is missing"))
-        broken, records, digest = _walk(world, view, head, progress)
-        unchecked = ""
+        kept = AnchorSource("the database", anchors.every(view))
+        anchored = AnchorCheck([*outside.sources, kept], outside.check_stamp or (lambda anchor: ""))
+        broken, records, digest = _walk(world, view, head, anchored, progress)
+        broken, unchecked = broken or anchored.beyond(records), outside.problem
         if broken is None:
             why, key_missing = world.chain.problem(head, newest)
             if key_missing:
-                unchecked = why
+                unchecked = unchecked or why
             elif why:
                 broken = Break(
                     max(head.seq, 1), f"{why}: the log was rewritten, cut off or put back"
                 )
         if broken is not None:
             return Verdict(records, digest, broken)
-        return _compared(Verdict(records, digest, None, unchecked=unchecked), view, world.now())
+        verdict = Verdict(records, digest, None, unchecked=unchecked, anchors=anchored.compared)
+        return _compared(verdict, view, world.now())
 
 
 def _walk(
-    world: Context, view: Reads, head: audit.Head, progress: Callable[[int, int], None] | None
+    world: Context,
+    view: Reads,
+    head: audit.Head,
+    anchored: AnchorCheck,
+    progress: Callable[[int, int], None] | None,
 ) -> tuple[Break | None, int, str]:
     """Returns the first break of the chain itself, and number and hash of the last good record."""
     rows, seq, digest, marked = audit.walk(view), 0, GENESIS, None
@@ -99,6 +134,9 @@ def _walk(
                     seq,
                     digest,
                 )
+        hashes = [str(row[12]) for row in batch[: seq - before]]
+        if (differs := anchored.compare(hashes, before + 1)) is not None:
+            return marked or differs, seq, digest
         if progress:
             progress(seq, head.seq)
     if seq < head.seq:
@@ -180,4 +218,4 @@ def _compared(verdict: Verdict, view: Reads, now: int) -> Verdict:
     broken = (
         Break(first[0].seq, f"the log and the database differ: {first[0].what}") if first else None
     )
-    return Verdict(verdict.records, verdict.head, broken, first, count, verdict.unchecked)
+    return replace(verdict, broken=broken, differences=first, differing=count)

@@ -4,6 +4,7 @@ otherwise. Errors of systems are shown unchanged.
 
 from collections.abc import Callable, Mapping, Sequence
 
+from bot.core.anchors import Anchor, anchor_line
 from bot.core.durations import format_duration
 from bot.slack.blocks import (
     Block,
@@ -506,6 +507,23 @@ def _log_broken(facts: Facts) -> Message:
     )
 
 
+def _head_anchored(facts: Facts) -> Message:
+    anchor = Anchor(int(str(facts["seq"])), str(facts["hash"]), int(str(facts["at"])))
+    line = anchor_line(anchor)
+    return message(
+        f"Anchor of the audit log: {line}",
+        paragraph(
+            [bold("Anchor of the audit log"), f": record {anchor.seq:,}."],
+            [
+                code("access-bot audit verify"),
+                " compares the log with its anchors. Keep this line: it shows later whether the"
+                " log, or the whole database, was put back.",
+            ],
+        ),
+        rich(preformatted(line)),
+    )
+
+
 def _channel_moved(facts: Facts) -> Message:
     name, was, now = str(facts["name"]), str(facts["was"]), str(facts["now"])
     return message(
@@ -652,5 +670,6 @@ _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "channel_moved": _channel_moved,
     "channel_lost": _channel_lost,
     "log_broken": _log_broken,
+    "head_anchored": _head_anchored,
     "review_open": _review_open,
 }

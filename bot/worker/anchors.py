@@ -1,0 +1,54 @@
+"""Takes anchors to where the database is not, and verifies the log against them."""
+
+from bot.core.anchors import Anchor, AnchorSource, CheckStamp
+from bot.core.errors import SystemUnavailable
+from bot.core.roles import Workspace
+from bot.operations.audit.anchor_head import record_stamp
+from bot.operations.audit.record_verified import record_verified
+from bot.operations.audit.verify_audit import Outside, said, verify_audit
+from bot.operations.claim_work import Work
+from bot.sources import anchor_file
+from bot.sources.time_stamps import StampCheck, stamp
+from bot.worker.deps import HandlerDeps
+
+
+def write_anchor(deps: HandlerDeps, work: Work) -> None:
+    """Appends an anchor to the anchor file."""
+    if path := deps.world.policy().workspace.anchor_file:
+        anchor_file.append(path, _anchor(work))
+
+
+def stamp_anchor(deps: HandlerDeps, work: Work) -> None:
+    """Gets a time stamp for an anchor."""
+    workspace, anchor = deps.world.policy().workspace, _anchor(work)
+    if workspace.tsa_url:
+        token = stamp(workspace.tsa_url, workspace.tsa_ca, anchor)
+        stamped = Anchor(anchor.seq, anchor.hash, anchor.at, token)
+        work.finish(record_stamp, stamped)
+
+
+def verify_log(deps: HandlerDeps, work: Work) -> None:
+    """Verifies the audit log and answers the lead who asked."""
+    verdict = verify_audit(deps.world, outside=outside(deps.world.policy().workspace))
+    incident = "" if verdict.broken is None else "\nThis is an incident."
+    deps.messenger.answer_text(work, said(verdict) + incident)
+    if verdict.is_intact:
+        work.finish(record_verified, work.data["person"], verdict.records, verdict.head)
+
+
+def outside(workspace: Workspace) -> Outside:
+    """The anchors outside of the database, and the check of their time stamps."""
+    path = workspace.anchor_file
+    sources = [anchor_file.read(path)] if path else []
+    check: CheckStamp | None = None
+    if workspace.tsa_ca:
+        try:
+            check = StampCheck(workspace.tsa_ca)
+        except SystemUnavailable as error:
+            sources.append(AnchorSource("tsa_ca", problem=str(error)))
+    return Outside(sources, check)
+
+
+def _anchor(work: Work) -> Anchor:
+    data = work.data
+    return Anchor(data["seq"], data["hash"], data["at"], data.get("token", ""))

@@ -1,0 +1,115 @@
+"""Verifies an export of the audit log without Access Bot: `python3 verify_audit.py EXPORT.jsonl`.
+
+It needs Python 3.8 or newer and nothing else. EXPORT.jsonl is the output of `access-bot audit
+export`, without filters. With `--anchors FILE`, which may be given several times, the log must also
+have every record that was anchored. A line of such a file is `AT SEQ HASH`, as in the anchor file
+and in the security channel; the rest of the line is ignored.
+
+Exit code 0: intact. 1: broken. 2: could not be checked.
+"""
+
+import argparse
+import hashlib
+import json
+import re
+import sys
+from pathlib import Path
+
+HASHED = ["seq", "at", "event", "actor", "subject", "role", "system"]
+HASHED += ["request", "grant", "reason", "detail", "prev"]
+GENESIS = "0" * 64
+ANCHOR = re.compile(r"(\S+) ([1-9][0-9]*) ([0-9a-f]{64})(?: .*)?")
+
+
+class Broken(Exception):
+    """The log was changed: the first place, and why."""
+
+
+class Unchecked(Exception):
+    """A file can't be read."""
+
+
+def digest(record):
+    """The hash of a record: SHA-256 of the JSON array of its values, without white space."""
+    values = [record[name] for name in HASHED]
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_anchors(path):
+    """Yields number, hash and time of the anchors in a file."""
+    with Path(path).open(encoding="ascii", errors="replace") as file:
+        for number, line in enumerate(map(str.strip, file), 1):
+            if not line or line.startswith("#"):
+                continue
+            found = ANCHOR.fullmatch(line)
+            if found is None:
+                raise Unchecked(f"line {number} of {path} is not an anchor")
+            yield int(found[2]), found[3], found[1]
+
+
+def verify(lines, anchors):
+    """Number and hash of the last record, and the number of anchors that agree. `anchors` are
+    {number: [(hash, time)]}. Raises Broken."""
+    seq, prev, agree = 0, GENESIS, 0
+    for line in lines:
+        record, hashed = parsed(line, seq + 1)
+        if record["seq"] != seq + 1:
+            raise Broken(f"record {seq + 1} is missing: {record['seq']} follows {seq}")
+        if record["prev"] != prev:
+            raise Broken(f"record {seq + 1} does not follow the record before it")
+        if hashed != record.get("hash"):
+            raise Broken(f"the content of record {seq + 1} does not match its hash")
+        seq, prev = seq + 1, hashed
+        for anchored, at in anchors.get(seq, ()):
+            if anchored != hashed:
+                raise Broken(f"record {seq} is not the one that was anchored at {at}")
+            agree += 1
+    last = max(anchors, default=0)
+    if last > seq:
+        at = anchors[last][0][1]
+        raise Broken(
+            f"the log ends at record {seq}, and record {last} was anchored at {at}:"
+            " the log, or the whole database, was put back to an older copy"
+        )
+    return seq, prev, agree
+
+
+def parsed(line, number):
+    """A record and the hash that it should have."""
+    try:
+        record = json.loads(line)
+        return record, digest(record)
+    except (ValueError, KeyError, TypeError):
+        raise Broken(f"the line of record {number} is not a record") from None
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description="Verify an export of the audit log of Access Bot without Access Bot.",
+        epilog="Exit code 0: intact. 1: broken. 2: could not be checked.",
+    )
+    parser.add_argument("export", help="the output of `access-bot audit export`")
+    parser.add_argument("--anchors", action="append", default=[], metavar="FILE")
+    asked = parser.parse_args()
+    anchors = {}
+    try:
+        for path in asked.anchors:
+            for seq, hashed, at in read_anchors(path):
+                anchors.setdefault(seq, []).append((hashed, at))
+        with Path(asked.export).open(encoding="utf-8", newline="\n") as lines:
+            seq, head, agree = verify(lines, anchors)
+    except Broken as broken:
+        sys.stderr.write(f"The audit log is BROKEN: {broken}.\n")
+        return 1
+    except (OSError, UnicodeDecodeError, Unchecked) as error:
+        sys.stderr.write(f"The audit log could not be checked: {error}.\n")
+        return 2
+    sys.stdout.write(
+        f"The audit log is intact: {seq:,} records, head {head}. Anchors that agree: {agree:,}.\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
