@@ -134,6 +134,10 @@ class FakeMessenger:
     failing: dict[str, list[Exception]] = field(default_factory=dict)
     unwell: Exception | None = None
     asked: int = 0
+    texts: list[str] = field(default_factory=list)
+
+    def answer_text(self, work: Work, text: str) -> None:
+        self.texts.append(text)
 
     def expect_answers(self) -> None:
         self.asked += 1

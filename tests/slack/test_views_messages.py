@@ -838,6 +838,11 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
         {"duty": "backend", "error": "cal.example.com answered 404"},
         "The on-call calendar can't be read: oncall.backend.",
     ),
+    "an anchor": (
+        "head_anchored",
+        {"seq": 7, "hash": "ab" * 32, "at": 1_790_000_000},
+        f"2026-09-21T14:13:20Z 7 {'ab' * 32}",
+    ),
     "groups unread": ("groups_unread", {"since": 1_790_000_000}, "Groups can't be read since"),
     "a handle that moved": (
         "reference_moved",

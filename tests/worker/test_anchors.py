@@ -1,0 +1,46 @@
+"""The worker takes anchors to the anchor file, and verifies the log for a lead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bot.core.effects import Queue
+from bot.operations.audit.anchor_head import anchor_daily
+from bot.operations.audit.ask_verify import ask_verify
+from bot.sources import anchor_file
+from bot.worker.anchors import outside
+from tests.builders import WORKSPACE
+from tests.delivery_harness import DeliveryHarness
+from tests.factories import LEA
+
+
+def _keeps(harness: DeliveryHarness, path: Path) -> None:
+    harness.made.set_policy(workspace=WORKSPACE + f'anchor_file = "{path}"\n')
+    harness.active()
+
+
+def test_a_log_that_a_lead_verified_is_anchored_in_the_file(
+    harness: DeliveryHarness, tmp_path: Path
+) -> None:
+    _keeps(harness, tmp_path / "anchors")
+    ask_verify(harness.made.world, LEA, "C0OPS")
+    harness.delivery.drain(Queue.SLACK)
+    harness.delivery.drain(Queue.DECIDE)
+    (anchor,) = anchor_file.read(str(tmp_path / "anchors")).anchors
+    assert harness.rows("SELECT seq, hash FROM anchors") == [(anchor.seq, anchor.hash)]
+    (said,) = harness.slack.texts
+    assert said.startswith(f"The audit log is intact: {anchor.seq} records")
+
+
+def test_an_anchor_waits_for_a_file_that_can_t_be_written(
+    harness: DeliveryHarness, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mount"
+    _keeps(harness, folder / "anchors")
+    anchor_daily(harness.made.world)
+    harness.turn(Queue.DECIDE)
+    assert [kind for kind, *_ in harness.waiting(Queue.DECIDE)] == ["write_anchor"]
+    folder.mkdir()
+    harness.turn(Queue.DECIDE)
+    workspace = harness.made.world.policy().workspace
+    assert len(outside(workspace).sources[0].anchors) == 1
