@@ -30,6 +30,7 @@ from bot.operations._unit_of_work import Context
 from bot.operations.audit.anchor_head import anchor_daily
 from bot.operations.audit.record_repeats import record_repeats
 from bot.operations.claim_work import free_claims
+from bot.operations.digest.send_due_digest import send_due_digest
 from bot.operations.messages.keep_channels import look_up_channels, look_up_channels_in_turn
 from bot.operations.messages.private_answers import forget_answers
 from bot.operations.onboarding.sweep_ramps import sweep_ramps
@@ -196,6 +197,7 @@ class Worker:
             "calendars": PeriodicJob(CALENDARS_EVERY, CalendarPoller(world).look),
             "tickets": PeriodicJob(30, self.delivery.tickets.watch),
             "channels": PeriodicJob(60, lambda: look_up_channels_in_turn(world)),
+            "digest": PeriodicJob(60, lambda: send_due_digest(world)),
             "onboarding": PeriodicJob(10, lambda: sweep_ramps(world)),
             "reviews": PeriodicJob(10, lambda: sweep_campaigns(world)),
             "time": PeriodicJob(60, lambda: mark_time(world)),

@@ -254,6 +254,19 @@ def count_requests(db: Database, since: int) -> int:
     return int(found[0]) if found else 0
 
 
+def count_events(db: Reads, event: Event, since: int, until: int) -> int:
+    """Returns the number of records of this event from `since` up to `until`."""
+    sql = "SELECT COUNT(*) FROM audit WHERE event = ? AND at >= ? AND at < ?"
+    found = db.row(sql, event, since, until)
+    return int(found[0]) if found else 0
+
+
+def began_at(db: Reads) -> int | None:
+    """Returns the time of the oldest record."""
+    found = db.row("SELECT MIN(at) FROM audit")
+    return int(found[0]) if found and found[0] is not None else None
+
+
 def count(db: Database, filters: Filters, last: int) -> int:
     """Returns the number of rows that `export` yields."""
     condition, values = _where(filters, last)

@@ -5,7 +5,7 @@ from typing import Any
 
 from bot.core.emergency import EmergencyReview
 from bot.core.model import Urgency
-from storage.database import Database
+from storage.database import Database, Reads
 
 _COLUMNS = (
     "request_id, grant_id, person, role, urgency, declared_by, alone, started_at, ping_at,"
@@ -61,6 +61,16 @@ def open_now(db: Database, limit: int) -> list[EmergencyReview]:
         " request_id LIMIT ?"
     )
     return _many(db.rows(sql, limit))
+
+
+def touched_between(db: Reads, since: int, until: int) -> list[EmergencyReview]:
+    """Returns the emergencies that started or were signed from `since` up to `until`, and those
+    that were open then, oldest first."""
+    sql = (
+        f"SELECT {_COLUMNS} FROM emergencies WHERE started_at < ? AND (signed_at IS NULL OR"
+        " signed_at >= ?) ORDER BY started_at, request_id"
+    )
+    return _many(db.rows(sql, until, since))
 
 
 def count_open(db: Database) -> int:

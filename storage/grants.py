@@ -179,6 +179,16 @@ def needs_beside(db: Reads, ids: Sequence[str]) -> dict[tuple[str, str], set[str
     return found
 
 
+def had_between(db: Reads, since: int, until: int) -> list[Grant]:
+    """Returns the grants that somebody had at a time from `since` up to `until`. Reads the whole
+    table, which is for a report."""
+    sql = (
+        f"SELECT {_COLUMNS} FROM grants WHERE started_at < ? AND (ended_at IS NULL OR ended_at >="
+        " ?) ORDER BY started_at, id"
+    )
+    return _many(db.rows(sql, until, since))
+
+
 def past(db: Database, person: str, role: str, limit: int) -> list[Grant]:
     """Returns this person's latest grants of the role, newest first."""
     sql = (

@@ -81,6 +81,13 @@ def used_for(db: Database, request: str) -> list[PreApproval]:
     return [PreApproval(*row) for row in db.rows(sql, request)]
 
 
+def which_used(db: Reads, requests: Sequence[str]) -> set[str]:
+    """Returns those of these requests that pre-approvals decided."""
+    marks = ", ".join("?" * len(requests))
+    sql = f"SELECT DISTINCT request_id FROM preapproval_uses WHERE request_id IN ({marks})"
+    return {str(request) for (request,) in db.rows(sql, *requests)} if requests else set()
+
+
 def recorded(db: Reads, given: PreApproval) -> list[tuple[str, str, str]]:
     """Returns event, actor and detail of the records about this person and role, newest first."""
     sql = (

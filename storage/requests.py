@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.core.lifecycle import REQUEST, Move, after, sources
 from bot.core.model import Request, RequestState, Urgency, Vote
-from storage.database import Database
+from storage.database import Database, Reads
 
 _COLUMNS = (
     "id, requester, role, systems, actions, fingerprint, duration, reason, ticket, start_at, state,"
@@ -91,6 +91,23 @@ def decided_by_rules(db: Database, person: str, role: str, since: int) -> list[t
         " created_at >= ? AND substr(decided_by, 1, 5) = 'rule:'"
     )
     return [(str(by), int(at)) for by, at in db.rows(sql, person, role, since)]
+
+
+def settled_between(db: Reads, since: int, until: int) -> list[Request]:
+    """Returns the requests that were decided, withdrawn or lapsed from `since` up to `until`,
+    oldest first. Reads the whole table, which is for a report."""
+    sql = (
+        f"SELECT {_COLUMNS} FROM requests WHERE state <> 'pending' AND decided_at >= ? AND"
+        " decided_at < ? ORDER BY decided_at, id"
+    )
+    return _many(db.rows(sql, since, until))
+
+
+def several(db: Reads, ids: Sequence[str]) -> dict[str, Request]:
+    """Returns these requests, by id."""
+    marks = ", ".join("?" * len(ids))
+    sql = f"SELECT {_COLUMNS} FROM requests WHERE id IN ({marks})"
+    return {request.id: request for request in _many(db.rows(sql, *ids))} if ids else {}
 
 
 LOST = "lost channel "

@@ -98,6 +98,7 @@ class Event(StrEnum):
     CHANNEL_LOST = "channel:name:lost"
     EMERGENCY_STARTED = "emergency:access:started"
     REVIEW_SIGNED = "emergency:review:signed"
+    DIGEST_SENT = "digest:message:sent"
     RAMP_PLANNED = "onboarding:ramp:planned"
     RAMP_STARTED = "onboarding:ramp:started"
     RAMP_PAUSED = "onboarding:ramp:paused"

@@ -58,6 +58,7 @@ class Kind(StrEnum):
     RAMP_NOTE = "ramp_note"
     SUGGEST_BUNDLE = "suggest_bundle"
     UPDATE_RAMP_NOTE = "update_ramp_note"
+    SEND_DIGEST = "send_digest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,3 +365,9 @@ def update_ramp_note(channel: str, ts: str) -> Effect:
 
 def ramp_message_key(channel: str, ts: str) -> str:
     return f"ramp:{channel}:{ts}"
+
+
+def send_digest(to: str, since: int, until: int) -> Effect:
+    """The digest of the time from `since` to `until`, for a channel or one lead."""
+    data = {"channel": to, "since": since, "until": until}
+    return Effect(Kind.SEND_DIGEST, Queue.SLACK, f"to:{to}", data)

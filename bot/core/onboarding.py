@@ -113,9 +113,13 @@ def reason_of(ramp: Ramp, stage: PlannedStage) -> str:
     return f"onboarding: {ramp.bundle}, stage {stage.number}"
 
 
+RULE_OF_RAMPS = f"{RULE}onboarding:"
+"""How the audit log calls every ramp as an actor, before the name of its bundle."""
+
+
 def rule_of(ramp: Ramp) -> str:
     """How the audit log calls a ramp as an actor."""
-    return f"{RULE}onboarding:{ramp.bundle}"
+    return RULE_OF_RAMPS + ramp.bundle
 
 
 # --- who may do what

@@ -23,6 +23,7 @@ from bot.core.rules import (
     Tickets,
     Tier,
 )
+from bot.core.weekly import WeeklyTime
 from bot.core.working_hours import Hours
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -49,6 +50,8 @@ class Workspace:
     """The time-stamp authority (RFC 3161) that stamps these heads."""
     tsa_ca: str = ""
     """The path of its certificates in PEM."""
+    digest: WeeklyTime | None = None
+    """When the weekly digest is sent."""
 
 
 @dataclass(frozen=True, slots=True)

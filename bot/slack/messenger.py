@@ -14,9 +14,12 @@ from bot.core.approval import Refused
 from bot.core.effects import Kind
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import HELD, EndReason, GrantState, RequestState
+from bot.core.weekly import Period
 from bot.operations._unit_of_work import Context
 from bot.operations.audit.read_audit import export_csv, filters_from, may_audit
 from bot.operations.claim_work import Work
+from bot.operations.digest.describe_digest import describe_digest
+from bot.operations.digest.send_due_digest import record_digest_sent
 from bot.operations.grants.describe_grant import GrantView, describe_grant
 from bot.operations.messages.direct_notes import (
     LASTING,
@@ -70,6 +73,7 @@ from bot.slack.views import (
     approval_message,
     credentials_modal,
     deciders,
+    digest_message,
     direct_messages,
     emergency_message,
     end_alert,
@@ -429,6 +433,13 @@ class Messenger:
         bundle = suggested_now(self._world, newcomer, work.data["bundle"])
         if bundle is not None:
             self.post(work.data["person"], onboarding_notes.suggestion(newcomer, bundle))
+
+    def send_digest(self, work: Work) -> None:
+        """The digest of a period, with the numbers as they are on record now."""
+        to, period = work.data["channel"], Period(work.data["since"], work.data["until"])
+        view = describe_digest(self._world, period)
+        self.post(to, digest_message.render(view))
+        work.finish(record_digest_sent, to, view.digest)
 
     def send_export(self, work: Work) -> None:
         """Writes to a file first, because the log may be larger than memory. The reader's authority

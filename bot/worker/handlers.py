@@ -108,6 +108,11 @@ HANDLERS: Mapping[Kind, Handler] = {
         lambda deps, work: deps.messenger.suggest_bundle(work), resend_safe=False
     ),
     Kind.UPDATE_RAMP_NOTE: Handler(lambda deps, work: deps.messenger.update_ramp_note(work)),
+    Kind.SEND_DIGEST: Handler(
+        lambda deps, work: deps.messenger.send_digest(work),
+        on_refused=messages.report_unheard,
+        resend_safe=False,
+    ),
     Kind.SEND_EXPORT: Handler(lambda deps, work: deps.messenger.send_export(work)),
     Kind.VERIFY_AUDIT: Handler(anchors.verify_log),
     Kind.WRITE_ANCHOR: Handler(anchors.write_anchor, on_refused=None),

@@ -335,6 +335,7 @@ def _workspace(table: WorkspaceTable) -> Workspace:
         table.anchor_file or "",
         table.tsa_url or "",
         table.tsa_ca or "",
+        table.digest,
     )
 
 

@@ -31,6 +31,7 @@ from bot.config.roles.values import (
     Span,
     Ticket,
     TicketUrl,
+    Weekly,
     Zone,
 )
 from bot.core.durations import UNITS
@@ -57,6 +58,7 @@ class WorkspaceTable(_Table):
     anchor_file: FilePath | None = None
     tsa_url: Address | None = None
     tsa_ca: FilePath | None = None
+    digest: Weekly | None = None
     meant: Meant = {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, InstanceOf, ValidationInfo
@@ -15,8 +15,11 @@ from bot.core.durations import BadDuration, find_zone
 from bot.core.rules import Quota as QuotaValue
 from bot.core.rules import is_address, parse_quota
 from bot.core.values import NAME, classify, did_you_mean, like, quoted, seconds, span, string, text
+from bot.core.weekly import WeeklyTime, parse_weekly
 from bot.core.working_hours import Hours as HoursValue
 from bot.core.working_hours import parse_daily, parse_hours
+
+Parsed = TypeVar("Parsed")
 
 _CHANNEL = re.compile(r"#[^\s#@,<>]{1,80}|[CG][A-Z0-9]{2,20}")
 _is_quota = like(
@@ -107,8 +110,8 @@ def _ticket(value: object) -> str:
     return found
 
 
-def _hours(parse: Callable[[str], HoursValue]) -> Callable[[object], HoursValue]:
-    def check(value: object) -> HoursValue:
+def _parsed(parse: Callable[[str], Parsed]) -> Callable[[object], Parsed]:
+    def check(value: object) -> Parsed:
         found = string(value)
         try:
             return parse(str(found))
@@ -186,8 +189,9 @@ Decider = Annotated[str, BeforeValidator(_decider)]
 Deciders = Annotated[list[Decider], Field(min_length=1)]
 Zone = Annotated[str, BeforeValidator(_zone)]
 Ticket = Annotated[str, BeforeValidator(_ticket)]
-Hours = Annotated[HoursValue, InstanceOf(), BeforeValidator(_hours(parse_hours))]
-DailyHours = Annotated[HoursValue, InstanceOf(), BeforeValidator(_hours(parse_daily))]
+Hours = Annotated[HoursValue, InstanceOf(), BeforeValidator(_parsed(parse_hours))]
+DailyHours = Annotated[HoursValue, InstanceOf(), BeforeValidator(_parsed(parse_daily))]
+Weekly = Annotated[WeeklyTime, InstanceOf(), BeforeValidator(_parsed(parse_weekly))]
 Quota = Annotated[QuotaValue, InstanceOf(), BeforeValidator(_quota)]
 Address = Annotated[str, BeforeValidator(_address)]
 Calendar = Annotated[str, BeforeValidator(_calendar)]

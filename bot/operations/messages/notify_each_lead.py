@@ -46,5 +46,7 @@ def forward_to_leads(
         for lead in leads:
             if kind is Kind.ALERT:
                 u.do(effects.alert_lead(lead, data["grant"], data["system"]))
+            elif kind is Kind.SEND_DIGEST:
+                u.do(effects.send_digest(lead, data["since"], data["until"]))
             else:
                 u.do(effects.notify_security(lead, data["note"], **facts))
