@@ -35,6 +35,7 @@ SETTINGS = (
     "synchronous_commit = off",
     "full_page_writes = off",
     "log_statement = 'all'",
+    "log_line_prefix = '%m [%p] %q%u@%d '",
     "log_connections = on",
     "max_prepared_transactions = 5",
 )

@@ -12,6 +12,11 @@ from psycopg import sql
 
 from bot.connectors.base import AccessInstructions, ConnectorDeps, ObservedAccess, Prompt, Session
 from bot.connectors.postgres.privileges import give_action, give_connect, lasting
+from bot.connectors.postgres.recording import (
+    STATEMENTS,
+    record_statements,
+    recording_problems,
+)
 from bot.connectors.postgres.revoke import end_role
 from bot.connectors.postgres.roles import (
     Role,
@@ -59,6 +64,7 @@ class Postgres:
         self._server = Server(
             system.name, str(system.settings["url"]), str(address) if address else None
         )
+        self._records_statements = system.records == STATEMENTS
         self.target = self._server.target
 
     def grant(self, order: ProvisionOrder) -> None:
@@ -69,6 +75,8 @@ class Postgres:
             self._memberships.note(self._membership(line, order.grant))
             take_turn(line)
             role = self._to_grant(line, order)
+            if self._records_statements:
+                record_statements(line, role.sql)
             give_connect(line, role.name)
             for action in order.actions:
                 give_action(line, role.name, action)
@@ -139,6 +147,8 @@ class Postgres:
         try:
             with self._server.connected() as line:
                 wrong = _unable(line)
+                if self._records_statements and not wrong:
+                    wrong = [*recording_problems(line)]
                 if roles and not wrong:
                     wrong = [*_too_able(line), *self._action_problems(line, roles)]
                 return wrong

@@ -1,6 +1,7 @@
 """The settings and actions of PostgreSQL systems in roles.toml. Needs no driver."""
 
 import re
+from typing import Literal
 
 from bot.connectors.actions import ADMIN, LIKE_ADMIN, Broad
 from bot.connectors.base import Connector, ConnectorDeps, ConnectorKind
@@ -13,6 +14,7 @@ from bot.core.values import quoted
 class PostgresTable(SystemTable):
     url: Text
     address: Text | None = None
+    record: Literal["statements"] | None = None
 
 
 def _url(url: object, _: Settings) -> None:
@@ -68,7 +70,7 @@ KIND = ConnectorKind(
     make=_make,
     table=PostgresTable,
     wrong_settings=wrong_settings,
-    shown=frozenset({"url", "address"}),
+    shown=frozenset({"url", "address", "record"}),
     wrong_action=_wrong_action,
     broad_action=_broad_action,
 )
