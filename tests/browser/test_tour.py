@@ -3,13 +3,14 @@ story."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from bot.sandbox import running_sandbox
 from bot.sandbox.demo_environment import DemoEnvironment
+from bot.sandbox.person import Person
 from tests.browser.conftest import Open
 from tests.browser.windows import choose
 
@@ -25,6 +26,16 @@ def nothing_held(on: DemoEnvironment) -> None:
     dev.command("/access", "done shop-admin")
     if dev.view():
         dev.close_view()
+
+
+@pytest.fixture
+def onboarding_ends(on: DemoEnvironment) -> Iterator[None]:
+    """Ends Dev's onboarding after the test, because a newcomer has one at a time."""
+    yield
+    chiara = on.sandbox.person("chiara")
+    for listed in chiara.command("/access", "onboard list").messages:
+        if "[End]" in chiara.plain(listed):
+            chiara.click(listed, "End")
 
 
 @pytest.fixture
@@ -56,7 +67,7 @@ def use(page: Page) -> None:
 
 
 def step(page: Page, number: int) -> None:
-    expect(tour(page)).to_contain_text(f"Step {number} of 9")
+    expect(tour(page)).to_contain_text(f"Step {number} of 12")
 
 
 def until(page: Page, words: str) -> None:
@@ -121,7 +132,38 @@ def review(page: Page) -> None:
     form.get_by_role("button", name="Sign").last.click()
 
 
+def plan(page: Page, chiara: Person) -> None:
+    """Chiara plans Dev's first weeks with Ben as the mentor."""
+    press(page, "Write it for me")
+    page.keyboard.press("Enter")
+    form = page.get_by_role("dialog", name="Plan an onboarding")
+    expect(form).to_contain_text("Choose Dev as newcomer")
+    before = chiara.view()
+    form.get_by_label("Newcomer").select_option("Dev Patel")
+    chiara.wait_for(lambda: chiara.view() != before)
+    form.get_by_label("Bundle").select_option("New engineer")
+    expect(form).to_contain_text("when the mentor opens it")
+    form.get_by_label("Mentor").select_option("Ben Okafor")
+    form.get_by_role("button", name="Start").click()
+    shown = page.get_by_role("dialog", name="Onboarding", exact=True)
+    expect(shown).to_contain_text("has started")
+    shown.get_by_role("button", name="Close").last.click()
+    step(page, 10)
+
+
+def open_stage(page: Page) -> None:
+    """Days pass for Dev, and Ben opens the next stage."""
+    press(page, "Be Dev")
+    until(page, "Step 11 of 12")
+    press(page, "Be Ben")
+    expect(page.locator(".pointed")).to_have_text("Open stage")
+    use(page)
+    step(page, 12)
+    press(page, "Be Chiara")
+
+
 @pytest.mark.parametrize("profile", [{}, PHONE], ids=["desk", "phone"])
+@pytest.mark.usefixtures("onboarding_ends")
 def test_a_newcomer_who_does_what_the_tour_says_sees_all_of_the_story(
     arrive: Arrive, profile: dict[str, object], on: DemoEnvironment
 ) -> None:
@@ -148,12 +190,14 @@ def test_a_newcomer_who_does_what_the_tour_says_sees_all_of_the_story(
     until(page, "nearly over")
     use(page)
     step(page, 6)
-    until(page, "Step 7 of 9")
+    until(page, "Step 7 of 12")
     step(page, 7)
     expect(shop.get_by_text("Your access has ended")).to_be_visible()
     take_in_an_emergency(page)
     review(page)
     step(page, 9)
+    plan(page, on.sandbox.person("chiara"))
+    open_stage(page)
     press(page, "Write it for me")
     expect(page.get_by_role("textbox", name="Message #access-approvals")).to_be_focused()
     page.keyboard.press("Enter")

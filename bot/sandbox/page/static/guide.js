@@ -256,8 +256,11 @@ function coach(one) {
   const said = one?.form && (mine() || before?.who === state.me.name) ? one.form : "";
   const old = document.querySelector(".coach");
   if (!said || !form) old?.remove();
-  else if (!old) form.firstElementChild.after(h("p", { class: "coach", role: "status" }, icon("tour"), h("span", {}, said)));
-  else if (old.textContent !== said) old.lastElementChild.textContent = said;
+  else if (!old) form.firstElementChild.after(h("p", { class: "coach", role: "status", data: { said } }, icon("tour"), h("span", {}, mrkdwn(said))));
+  else if (old.dataset.said !== said) {
+    old.dataset.said = said;
+    fill(old.lastElementChild, mrkdwn(said));
+  }
 }
 
 let waiting = 0;

@@ -24,6 +24,10 @@ const jump = (seen, to) => !seen.shown(`[data-clock="${to}"]:disabled`) && [`[da
 const onDuty = "emi";
 /** The messages about an emergency in a channel, of which there is one in each. */
 const emergencies = (seen) => seen.since("emergency").filter((one) => says(one, /took Emergency: /) && /^[CG]/.test(one.channel));
+/** The mentor's message about a stage of the newcomer's onboarding that can be opened. */
+const ready = (seen) => newest(seen, (one) => has(one, "open_stage") && says(one, / is ready for stage /));
+const stageOpened = (seen) => seen.since("plan").some((one) => JSON.stringify(one.blocks || "").includes(" was opened by "));
+const onboarded = (seen) => seen.since("plan").some((one) => one.channel[0] === "D" && says(one, /^Welcome! Your access for the first weeks is planned/));
 const composer = "#main .composer-row";
 
 /**
@@ -142,6 +146,44 @@ export const TOUR = [
     astray: (seen) => !emergencies(seen).length && !seen.shown('#main [data-key*="/sign_review/"]') && "There is no emergency to review. Go back and let Emi take the role.",
   },
   {
+    name: "plan",
+    title: "The first weeks, without tickets",
+    who: "chiara",
+    place: "access-approvals",
+    say: "Dev will need more than one role. A lead plans the first weeks once, stage by stage. Type `/access onboard` and press Enter.",
+    write: "/access onboard",
+    form: "Choose Dev as newcomer, “New engineer” as bundle and Ben as mentor. Read the plan below, then press *Start*.",
+    point: () => composer,
+    done: (seen) => seen.modal?.title.text === "Onboarding" && Boolean(seen.modal.blocks?.length > 1),
+    did: "Planned: Dev has the first role already, and Ben is the mentor.",
+    astray: (seen) => seen.shown(".dialog [aria-invalid=true]") && "Does Dev have an onboarding from before? Close the form, type /access onboard list and press End. Then plan it again.",
+  },
+  {
+    name: "days",
+    title: "Days pass, and Dev works",
+    who: NEWCOMER,
+    place: "app",
+    say: "Dev was welcomed: the roles, the mentor, and what comes next. Press the clock above, then *Next reminder*: nearly three days pass.",
+    form: "Close this window: the tour continues behind it.",
+    point: (seen) => jump(seen, "reminder"),
+    done: (seen) => seen.since("days").some((one) => says(one, /reports.* ends in /i)),
+    did: "Three days later. The next stage waits for the mentor.",
+    astray: (seen) => !onboarded(seen) && "Dev has no onboarding yet. If no message comes, go back and let Chiara plan it.",
+  },
+  {
+    name: "open",
+    title: "The mentor opens a stage",
+    who: "ben",
+    place: "app",
+    say: (seen) =>
+      ready(seen)
+        ? "Does Dev know enough to give refunds? Ben, the mentor, decides. Press *Open stage*."
+        : "A message asks Ben, the mentor, within ten seconds. If none comes, go back and let the days pass.",
+    point: (seen) => button(ready(seen), "open_stage"),
+    done: stageOpened,
+    did: "Dev has the shop for four hours, and nobody had to ask for it.",
+  },
+  {
     name: "audit",
     title: "Every step is on record",
     who: "chiara",
@@ -151,15 +193,15 @@ export const TOUR = [
     form: "Close this window: the tour continues behind it.",
     point: () => composer,
     done: (seen) => seen.since("audit").some((one) => one.is_ephemeral && (one.blocks || []).some((block) => /table$/.test(block.type) && JSON.stringify(block).includes("grant:access:ended"))),
-    did: "Asked, approved, shown, renewed, ended: who, when and why, in a log that reveals any change.",
+    did: "Asked, approved, shown, renewed, ended, onboarded: who, when and why, in a log that reveals any change.",
   },
 ];
 
 /** The words at the start and at the end. */
 export const WORDS = {
   offer: {
-    title: "New here? See everything in nine steps",
-    say: "You play everybody: a newcomer asks for access, a manager approves, it opens a real page, and it ends automatically. Then an outage needs access at once. It takes about four minutes.",
+    title: "New here? See everything in twelve steps",
+    say: "You play everybody: a newcomer asks for access, a manager approves, it opens a real page, and it ends automatically. Then an outage needs access at once, and a plan covers the newcomer's first weeks. It takes about five minutes.",
   },
   end: {
     title: "You have seen everything",
