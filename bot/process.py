@@ -63,6 +63,7 @@ from bot.worker.outage import OutageWatch
 from bot.worker.roles_watch import RolesWatch
 from bot.worker.scheduler import PeriodicJob, Scheduler
 from bot.worker.session_poller import SessionPoller
+from bot.worker.stream_sender import StreamSender
 from bot.worker.ticker import CommitWatcher, Ticker
 from bot.worker.write_watch import WriteWatch
 
@@ -97,6 +98,7 @@ class Worker:
         self.socket = (
             build_socket(base, identity, registry) if settings.slack_mode == "socket" else None
         )
+        self.streams = StreamSender(clock_world)
         self._watch = Ticker(base.clock.exact, self._looks())
         revocations = build_revocations(clock_world, self.delivery.health)
         self._outage = OutageWatch(clock_world, revocations, DirectPost(patient))
@@ -125,6 +127,7 @@ class Worker:
         self.connect_loop.stop()
         self.delivery.begin_stop()
         self._watch.stop()
+        self.streams.stop()
         self._outage.stop()
         if self.socket is not None:
             self.socket.close()
@@ -180,6 +183,7 @@ class Worker:
                 self._base.db.data_version, [self.jobs.find_due, self.delivery.find_due]
             ).look,
             "the outbox": self.delivery.wake_due,
+            "streams": self.streams.look,
             **_roles_looks(self._base),
             "writing": WriteWatch(self._base.world).look,
         }

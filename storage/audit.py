@@ -22,7 +22,7 @@ from bot.core.audit import (
 )
 from storage.database import Database, Reads
 
-_COLUMNS = ", ".join(f'"{name}"' if name == "grant" else name for name in COLUMNS)
+COLUMN_LIST = ", ".join(f'"{name}"' if name == "grant" else name for name in COLUMNS)
 _MARKS = ", ".join("?" * len(COLUMNS))
 
 _NEWEST = " ORDER BY at DESC, seq DESC"
@@ -131,7 +131,7 @@ def append(db: Database, entries: Iterable[Entry], at: int, chain: Chain) -> Bre
         seq, prev = _end(db, found)
         seq = max(seq, chain.newest()[0])  # a number is never used twice
     rows = chained(entries, at, seq, prev)
-    sql = f"INSERT INTO audit ({_COLUMNS}) VALUES ({_MARKS})"
+    sql = f"INSERT INTO audit ({COLUMN_LIST}) VALUES ({_MARKS})"
     if len(rows) == 1:
         db.run(sql, *rows[0])
     else:
@@ -223,13 +223,13 @@ def breaks(db: Reads, seals: Seals) -> Break | None:
 
 def walk(db: Reads) -> Iterator[tuple[Any, ...]]:
     """Yields every row in the order of COLUMNS, oldest first."""
-    return db.stream(f"SELECT {_COLUMNS} FROM audit ORDER BY seq")
+    return db.stream(f"SELECT {COLUMN_LIST} FROM audit ORDER BY seq")
 
 
 def export(db: Database, filters: Filters, last: int) -> Iterator[tuple[Any, ...]]:
     """Streams rows up to record `last` in the order of COLUMNS, oldest first."""
     condition, values = _where(filters, last)
-    return db.stream(f"SELECT {_COLUMNS} FROM audit{condition} ORDER BY seq", *values)
+    return db.stream(f"SELECT {COLUMN_LIST} FROM audit{condition} ORDER BY seq", *values)
 
 
 def requests_and_policies(
@@ -363,7 +363,7 @@ def _newest(db: Database, scans: Sequence[_Part], size: int) -> _Part:
     """
     values = [value for _, values in scans for value in values]
     if db.is_sqlite or len(scans) == 1:
-        found = " UNION ALL ".join(f"SELECT {_COLUMNS} FROM audit{where}" for where, _ in scans)
+        found = " UNION ALL ".join(f"SELECT {COLUMN_LIST} FROM audit{where}" for where, _ in scans)
         return f"{found}{_NEWEST} LIMIT ?", [*values, size]
     found = " UNION ALL ".join(
         f"(SELECT at, seq FROM audit{where}{_NEWEST} LIMIT ?)" for where, _ in scans
@@ -388,7 +388,7 @@ def _newest_of_events(db: Database, events: list[str], common: list[_Part], size
 def _numbered(found: str) -> str:
     """Returns the page of the records whose time and number the subquery finds."""
     numbers = f"SELECT found.seq FROM {found} ORDER BY found.at DESC, found.seq DESC LIMIT ?"
-    return f"SELECT {_COLUMNS} FROM audit WHERE seq = ANY (ARRAY({numbers})){_NEWEST}"
+    return f"SELECT {COLUMN_LIST} FROM audit WHERE seq = ANY (ARRAY({numbers})){_NEWEST}"
 
 
 def _times(since: int | None, until: int | None, before: int | None) -> list[_Part]:

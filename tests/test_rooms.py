@@ -16,7 +16,7 @@ EVERYTHING = frozenset(
     {
         *("app", "process", "clock", "tokens"),
         *("core", "config", "operations", "connectors", "worker", "slack", "web", "cli", "doctor"),
-        "sources",
+        *("sources", "streams"),
         "storage",
     }
 )
@@ -28,11 +28,12 @@ MAY_IMPORT = {
     "storage": frozenset({"core"}),
     "connectors": frozenset({"core"}),
     "sources": frozenset({"core", "connectors"}),
+    "streams": frozenset({"core", "connectors"}),
     "tokens": frozenset({"core"}),
     "operations": frozenset({"core", "storage"}),
     "slack": frozenset({"core", "config", "operations"}),
     "web": frozenset({"core", "config", "operations", "tokens"}),
-    "worker": frozenset({"core", "operations", "connectors", "sources", "slack"}),
+    "worker": frozenset({"core", "operations", "connectors", "sources", "streams", "slack"}),
     "app": EVERYTHING - {"process", "cli", "doctor"},
     "process": EVERYTHING - {"cli", "doctor", "storage"},
     "doctor": EVERYTHING - {"cli", "storage"},

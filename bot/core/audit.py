@@ -84,6 +84,8 @@ class Event(StrEnum):
     AUDIT_VERIFIED = "audit:log:verified"
     HEAD_BROKEN = "audit:head:broken"
     HEAD_ANCHORED = "audit:head:anchored"
+    STREAM_LATE = "audit:stream:late"
+    STREAM_RESUMED = "audit:stream:resumed"
     PANIC_ON = "panic:switch:on"
     PANIC_OFF = "panic:switch:off"
     SYSTEMS_VERIFIED = "system:access:verified"

@@ -40,9 +40,10 @@ def cell(text: str) -> str:
     return "'" + text if text[:1] in _FORMULA else text
 
 
-def json_lines(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+def json_lines(rows: Iterable[tuple[Any, ...]], *, ascii: bool = False) -> Iterator[str]:
     """One JSON object for each row, with exact values, so that the chain can be verified without
-    this program. `detail` is the stored JSON text, because the hash covers it."""
-    encode = json.JSONEncoder(ensure_ascii=False).encode
+    this program. `detail` is the stored JSON text, because the hash covers it. With `ascii` other
+    characters are escaped."""
+    encode = json.JSONEncoder(ensure_ascii=ascii).encode
     for seq, at, *rest in rows:
         yield encode(dict(zip(COLUMNS, (seq, rfc3339(at), *rest), strict=True))) + "\n"

@@ -56,6 +56,7 @@ def summary(policy: Policy) -> Summary:
             ],
             "tickets": _looked_up(policy.tickets),
             "bundles": [str(bundle) for bundle in policy.bundles.values()],
+            "stream": [f"{stream.name} ({stream.kind})" for stream in policy.streams],
         },
     }
 
@@ -213,6 +214,7 @@ _OTHER: Mapping[str, tuple[Judge, Show]] = {
     "oncall": (_added, _said),
     "tickets": (_taken, _said),
     "bundles": (_added, _said),
+    "stream": (_removed, _said),
 }
 """Whether a new value loosens a role, and how a value is shown. Other keys, such as a title, don't
 matter."""

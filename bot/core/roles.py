@@ -24,6 +24,7 @@ from bot.core.rules import (
     Tier,
 )
 from bot.core.weekly import WeeklyTime
+from bot.core.streams import Stream
 from bot.core.working_hours import Hours
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -263,6 +264,7 @@ class Policy:
     on_call: Mapping[str, OnCall] = field(default_factory=dict)
     tickets: Tickets | None = None
     bundles: Mapping[str, Bundle] = field(default_factory=dict)
+    streams: tuple[Stream, ...] = ()
 
     @property
     def version(self) -> str:

@@ -414,6 +414,14 @@ CREATE TABLE tickets (
 );
 """
 
+# How far each `[[stream]]` is. `backlog` was the newest record when the stream was new.
+STREAMS = """
+CREATE TABLE streams (
+  name TEXT PRIMARY KEY, seq BIGINT NOT NULL, backlog BIGINT NOT NULL, moved_at BIGINT NOT NULL,
+  claimed_by TEXT NOT NULL, claimed_until BIGINT NOT NULL, late INTEGER NOT NULL
+);
+"""
+
 TABLES = (
     PEOPLE,
     REQUESTS,
@@ -428,6 +436,7 @@ TABLES = (
     WORK,
     SOURCES,
     AUDIT,
+    STREAMS,
 )
 GENESIS = "0" * 64
 

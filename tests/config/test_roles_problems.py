@@ -576,6 +576,35 @@ COMING_WRONG = {
         '[oncall.backend]\nical = "ftp://cal.example.com/secret"',
         "oncall.backend.ical: must be an address that begins with https://",
     ),
+    "one bracket around a stream": ('[stream]\nkind = "file"', "stream: must be written as [[str"),
+    "a stream of an unknown kind": (
+        '[[stream]]\nkind = "webhok"',
+        'stream[0].kind: must be one of webhook, file, syslog; did you mean "webhook"?',
+    ),
+    "a stream without a secret": (
+        '[[stream]]\nkind = "webhook"\nurl = "https://a.example"',
+        "stream[0].secret: is required",
+    ),
+    "a stream in the clear": (
+        '[[stream]]\nkind = "webhook"\nurl = "http://a.example"\nsecret = "0123456789abcdef"',
+        "stream[0].url: must be an address that begins with https://",
+    ),
+    "a key of another kind of stream": (
+        '[[stream]]\nkind = "file"\npath = "a"\nurl = "https://a.example"',
+        "stream[0].url: unknown key",
+    ),
+    "a syslog stream without a port": (
+        '[[stream]]\nkind = "syslog"\naddress = "siem.example.com"',
+        "stream[0].address: must be a host and a port",
+    ),
+    "a certificate without TLS": (
+        '[[stream]]\nkind = "syslog"\naddress = "siem:514"\ntls = false\nca = "ca.pem"',
+        "stream[0].ca: is for TLS, which tls = false switches off",
+    ),
+    "two streams of one name": (
+        '[[stream]]\nkind = "file"\npath = "a"\n[[stream]]\nkind = "file"\npath = "b"',
+        "stream[1].name: is the name of an earlier stream",
+    ),
     "no calendar": ('[oncall.backend]\nical = ""', "oncall.backend.ical: must not be empty"),
     "on call by a person": ('[oncall.backend]\ngroup = "U0ANN"', "must be a user group"),
     "tickets at an open address": (

@@ -464,6 +464,9 @@ RENDERS: dict[str, Render] = {
     "security: accepted clock": lambda text: security_notes.render(
         "clock_accepted", {"by": f"os:{text}", "seconds": 7200, "ended": 2, "withdrawn": 2}
     ),
+    "security: late stream": lambda text: security_notes.render(
+        "stream_late", {"stream": text[:63], "sent": 2**62, "error": text}
+    ),
     "security: changed roles": lambda text: security_notes.render(
         "policy_changed",
         {"looser": [text] * 20, "other": [text] * 10, "loosening": 20, "count": 99},

@@ -843,6 +843,16 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
         {"seq": 7, "hash": "ab" * 32, "at": 1_790_000_000},
         f"2026-09-21T14:13:20Z 7 {'ab' * 32}",
     ),
+    "a late stream": (
+        "stream_late",
+        {"stream": "siem", "sent": 41, "error": "siem.example.com answered 503"},
+        "The audit log is late in the stream siem.\nIts receiver has the log up to record 41.",
+    ),
+    "a stream in time again": (
+        "stream_resumed",
+        {"stream": "siem", "sent": 99},
+        "The audit log is in time again in the stream siem.",
+    ),
     "groups unread": ("groups_unread", {"since": 1_790_000_000}, "Groups can't be read since"),
     "a handle that moved": (
         "reference_moved",

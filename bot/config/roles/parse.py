@@ -21,9 +21,12 @@ from bot.config.roles.rules import Checked, check
 from bot.config.roles.schema import (
     AutoApproveTable,
     BundleTable,
+    FileStreamTable,
     KeyProblem,
     RoleTable,
+    StreamTable,
     TicketsTable,
+    WebhookStreamTable,
     WorkspaceTable,
 )
 from bot.config.roles.toml_lines import key_lines, line_of
@@ -42,6 +45,7 @@ from bot.core.rules import (
     Tickets,
     Tier,
 )
+from bot.core.streams import FileStream, Stream, SyslogStream, WebhookStream
 from bot.core.values import YEAR, Expanded, quoted
 
 LARGEST = 1024 * 1024  # bytes: far above any real file, far below what would hurt
@@ -318,6 +322,7 @@ def _policy(checked: Checked, tables: Mapping[str, Any], digest: str, file: str)
         people=MappingProxyType(
             {name: MappingProxyType(table) for name, table in checked.people.items()}
         ),
+        streams=tuple(map(_stream, checked.streams)),
         digest=digest,
         file=file,
         kinds=checked.kinds,
@@ -474,6 +479,15 @@ def _tickets(table: TicketsTable) -> Tickets:
     return Tickets(
         table.kind, table.url, table.token or "", table.open, table.assignee, table.ends_access
     )
+
+
+def _stream(table: StreamTable) -> Stream:
+    if isinstance(table, WebhookStreamTable):
+        return WebhookStream(table.name, table.url, table.secret)
+    if isinstance(table, FileStreamTable):
+        return FileStream(table.name, table.path, table.max_mb * 1024 * 1024, table.keep)
+    host, port = table.address
+    return SyslogStream(table.name, host, port, table.tls, table.ca or "")
 
 
 def _bundle(name: str, table: BundleTable) -> Bundle:

@@ -16,6 +16,11 @@ SHOWN = frozenset({"connector", "group", "kind", "url"})
 """Keys of those tables whose values are kept, except for secrets inside them. The kind of a system
 may name more. The values of all other keys are redacted."""
 
+_SHOWN_BELOW: Mapping[str | int, Collection[str]] = {
+    "stream": frozenset({"name", "path", "address", "max_mb", "keep", "ca"})
+}
+"""More of such keys, by the table that they are in."""
+
 LEAST_REPEATED = 6
 """A redacted value of at least this many characters is redacted in the rest of the file, too, such
 as in a comment."""
@@ -83,7 +88,7 @@ def _values(text: str, shown: Mapping[str, Collection[str]], hide: _Hide) -> Ite
 def _may_show(path: Path, shown: Mapping[str, Collection[str]]) -> bool:
     """Whether the key at `path` is one whose value is kept."""
     setting = _setting(path)
-    more = shown.get(str(path[1]), ()) if path[0] == "systems" else ()
+    more = shown.get(str(path[1]), ()) if path[0] == "systems" else _SHOWN_BELOW.get(path[0], ())
     return len(setting) == 1 and (setting[0] in SHOWN or setting[0] in more)
 
 

@@ -19,7 +19,7 @@ from bot.core.values import NAME, classify, did_you_mean, quoted, seconds
 
 Table = dict[str, Any]
 
-_TOP = ("workspace", "systems", "roles", "oncall", "tickets", "bundles", "people")
+_TOP = ("workspace", "systems", "roles", "oncall", "tickets", "bundles", "people", "stream")
 _DEFAULT_LONGEST = schema.RoleTable.model_fields["max_duration"].default
 _IF_NOT_GIVEN = format_duration(_DEFAULT_LONGEST)
 
@@ -38,6 +38,7 @@ class Checked:
     tickets: schema.TicketsTable | None = None
     bundles: dict[str, schema.BundleTable] = field(default_factory=dict)
     people: dict[str, dict[str, str]] = field(default_factory=dict)
+    streams: list[schema.StreamTable] = field(default_factory=list, repr=False)
     found: list[KeyProblem] = field(default_factory=list)
 
     def warnings(self) -> Iterator[str]:
@@ -60,6 +61,7 @@ def check(data: Table, kinds: Mapping[str, SystemKind]) -> Checked:
         checked.tickets, found = schema.validate(schema.TicketsTable, data["tickets"], ("tickets",))
         checked.found += found
         checked.found += [(("tickets", key), text) for key, text in _ticket_problems(checked)]
+    checked.found += _stream_problems(checked, data.get("stream", []))
     for section, check_table in _SECTIONS.items():
         for name, table in _tables(data, section).items():
             checked.found += check_table(checked, data, name, table)
@@ -75,6 +77,29 @@ def _ticket_problems(checked: Checked) -> Iterator[tuple[str, str]]:
         yield "url", "must not have a ?"
     if table.kind == "webhook" and not table.token:
         yield "token", "is required: the receiver knows us by it"
+
+
+def _stream_problems(checked: Checked, tables: object) -> Iterator[KeyProblem]:
+    if not isinstance(tables, list):
+        yield ("stream",), "must be written as [[stream]], with two brackets"
+        return
+    for place, table in enumerate(tables):
+        path, known = ("stream", place), schema.STREAM_TABLES
+        kind = table.get("kind") if isinstance(table, dict) else None
+        if not isinstance(kind, str) or kind not in known:
+            near = did_you_mean(kind, known) if type(kind) is str else ""
+            yield (*path, "kind"), f"must be one of {', '.join(known)}{near}"
+            continue
+        settings = {key: value for key, value in table.items() if key != "kind"}
+        model, found = schema.validate(known[kind], settings, path)
+        yield from found
+        if model is None:
+            continue
+        if model.name in [each.name for each in checked.streams]:
+            yield (*path, "name"), "is the name of an earlier stream: give each its own name"
+        if isinstance(model, schema.SyslogStreamTable) and model.ca and not model.tls:
+            yield (*path, "ca"), "is for TLS, which tls = false switches off"
+        checked.streams.append(model)
 
 
 def _tables(data: Table, section: str) -> Table:

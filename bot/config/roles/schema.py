@@ -20,6 +20,7 @@ from bot.config.roles.values import (
     Description,
     Explanation,
     FilePath,
+    HostAndPort,
     Hours,
     Line,
     Meant,
@@ -29,6 +30,7 @@ from bot.config.roles.values import (
     Quota,
     Secret,
     Span,
+    StreamSecret,
     Ticket,
     TicketUrl,
     Weekly,
@@ -161,6 +163,34 @@ class TicketsTable(_Table):
     open: bool = True
     assignee: bool = False
     ends_access: bool = False
+
+
+class WebhookStreamTable(_Table):
+    name: Name = "webhook"
+    url: Address
+    secret: StreamSecret
+
+
+class FileStreamTable(_Table):
+    name: Name = "file"
+    path: FilePath
+    max_mb: Annotated[int, Field(ge=1, le=10_000)] = 100
+    keep: Annotated[int, Field(ge=1, le=1000)] = 10
+
+
+class SyslogStreamTable(_Table):
+    name: Name = "syslog"
+    address: HostAndPort
+    tls: bool = True
+    ca: FilePath | None = None
+
+
+StreamTable = WebhookStreamTable | FileStreamTable | SyslogStreamTable
+STREAM_TABLES: Mapping[str, type[StreamTable]] = {
+    "webhook": WebhookStreamTable,
+    "file": FileStreamTable,
+    "syslog": SyslogStreamTable,
+}
 
 
 class StageTable(_Table):

@@ -134,6 +134,18 @@ def _address(value: object) -> str:
     return found
 
 
+def _host_and_port(value: object) -> tuple[str, int]:
+    """Nothing is repeated, because the environment may have given it."""
+    parts = urlsplit(f"//{string(value)}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or not port or parts.netloc != string(value) or "@" in parts.netloc:
+        raise ValueError("must be a host and a port, like siem.example.com:6514")
+    return host, port
+
+
 def _calendar(value: object) -> str:
     """An address, or the path of a file. Nothing is repeated: an address may be a secret."""
     found = string(value)
@@ -197,7 +209,9 @@ Address = Annotated[str, BeforeValidator(_address)]
 Calendar = Annotated[str, BeforeValidator(_calendar)]
 TicketUrl = Annotated[str, BeforeValidator(_ticket_url)]
 Secret = Annotated[str, BeforeValidator(string)]
+StreamSecret = Annotated[str, BeforeValidator(text(1000, least=16))]
 FilePath = Annotated[str, BeforeValidator(text(1000))]
+HostAndPort = Annotated[tuple[str, int], BeforeValidator(_host_and_port)]
 Description = Annotated[str, BeforeValidator(text(2000, least=0))]
 Explanation = Annotated[str, BeforeValidator(text(500))]
 Meant = Annotated[dict[str, str], BeforeValidator(_meant)]

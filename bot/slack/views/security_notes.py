@@ -101,6 +101,30 @@ def _calendar_unread(facts: Facts) -> Message:
     )
 
 
+def _stream_late(facts: Facts) -> Message:
+    stream, error = str(facts["stream"]), str(facts.get("error", ""))
+    return message(
+        f"The audit log is late in the stream {_name(stream)}.",
+        paragraph(
+            [bold("The audit log is late"), " in the stream ", code(stream), "."],
+            [f"Its receiver has the log up to record {facts['sent']}."],
+            *([[typed(error, ERROR_ROOM)]] if error else []),
+            ["Nothing is lost: the bot keeps trying, and sends everything in order."],
+        ),
+    )
+
+
+def _stream_resumed(facts: Facts) -> Message:
+    stream = str(facts["stream"])
+    return message(
+        f"The audit log is in time again in the stream {_name(stream)}.",
+        paragraph(
+            [bold("The audit log is in time again"), " in the stream ", code(stream), "."],
+            [f"Its receiver has the log up to record {facts['sent']}."],
+        ),
+    )
+
+
 def _reference_moved(facts: Facts) -> Message:
     ref, bound, now = (
         str(facts["reference"]),
@@ -649,6 +673,8 @@ _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "nobody_can_decide": _nobody_can_decide,
     "groups_unread": _groups_unread,
     "calendar_unread": _calendar_unread,
+    "stream_late": _stream_late,
+    "stream_resumed": _stream_resumed,
     "reference_moved": _reference_moved,
     "groups_changed": _groups_changed,
     "start_failed": _start_failed,

@@ -1,0 +1,92 @@
+"""Streams of audit records: where they go, how many go at once, and when one is late."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+BATCH = 500
+"""Records that are sent at once."""
+
+BATCH_CHARACTERS = 1_000_000
+"""Characters of reasons and details after which a batch ends, because a record may have the text of
+a whole roles.toml."""
+
+LATE_AFTER = 300
+"""Seconds that a record may wait before its stream is late."""
+
+IN_TIME = 60
+"""Seconds that a record may wait when a stream that was late is in time again."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookStream:
+    """Sends signed batches to `url`."""
+
+    name: str
+    url: str = field(repr=False)
+    secret: str = field(repr=False)
+    kind: str = "webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class FileStream:
+    """Appends lines to `path`, which is rotated at `max_bytes`; `keep` rotated files stay."""
+
+    name: str
+    path: str
+    max_bytes: int
+    keep: int
+    kind: str = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class SyslogStream:
+    """Sends RFC 5424 messages over TCP, with TLS unless `tls` is false. `ca` is a file of
+    certificates that are trusted instead of the machine's, or ""."""
+
+    name: str
+    host: str
+    port: int
+    tls: bool
+    ca: str
+    kind: str = "syslog"
+
+
+Stream = WebhookStream | FileStream | SyslogStream
+Row = tuple[Any, ...]
+"""A record in the order of `audit.COLUMNS`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a stream is: record `seq` was the last that its receiver took, at `moved_at`. Records
+    up to `backlog` existed before the stream. `late` means that the leads know that it is late."""
+
+    seq: int
+    backlog: int
+    moved_at: int
+    late: bool
+
+
+def first_batch(rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows from the first on that are sent at once; at least one."""
+    size = 0
+    for place, row in enumerate(rows):
+        size += len(row[9]) + len(row[10])
+        if size > BATCH_CHARACTERS and place:
+            return rows[:place]
+    return rows
+
+
+def lateness(cursor: Cursor, waiting: tuple[int, int] | None, now: int) -> bool:
+    """Whether the stream is late. `waiting` has number and time of the first record that was not
+    sent, or None.
+
+    A record from before the stream waits only while nothing is sent: a new stream of a long log is
+    not late.
+    """
+    if waiting is None:
+        return False
+    seq, at = waiting
+    since = cursor.moved_at if seq <= cursor.backlog else at
+    return now - since >= (IN_TIME if cursor.late else LATE_AFTER)

@@ -1,0 +1,1 @@
+"""Hands audit records to their streams in order, and records how far each stream is."""
