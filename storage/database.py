@@ -80,7 +80,8 @@ class Database:
     lock or a free connection."""
 
     def __init__(self, url: str, wait: float = WAIT) -> None:
-        self._url, self._wait = url, wait
+        self.url = self._url = url
+        self._wait = wait
         self.is_sqlite = url.startswith("sqlite:")
         self._db: Any = _sqlite(url, wait) if self.is_sqlite else _postgres(url, wait)
         self._writing = FairLock()

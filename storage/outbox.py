@@ -258,6 +258,12 @@ def drop(db: Database, keys: Sequence[str]) -> None:
     db.run(f"DELETE FROM outbox WHERE ordering_key IN ({marks}) AND claimed_by IS NULL", *keys)
 
 
+def keep_ends(db: Database) -> None:
+    """Deletes all work but ends, and releases the claims on those."""
+    db.run("DELETE FROM outbox WHERE queue <> 'end'")
+    db.run("UPDATE outbox SET claimed_by = NULL, claimed_until = NULL")
+
+
 def extend_claims(db: Database, owner: str, ids: Sequence[int], until: int) -> None:
     """Extends claims, and skips rows that are being finished at this moment instead of waiting for
     them."""

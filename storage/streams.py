@@ -44,6 +44,11 @@ def release(db: Database, owner: str) -> None:
     db.run("UPDATE streams SET claimed_until = 0 WHERE claimed_by = ?", owner)
 
 
+def release_all(db: Database) -> None:
+    """Lets any process send the streams; only while none runs."""
+    db.run("UPDATE streams SET claimed_until = 0")
+
+
 def advance(db: Database, name: str, owner: str, moved: tuple[int, int], now: int) -> bool:
     """Moves the cursor from the first number to the second; returns False if another process has
     claimed the stream or moved it."""

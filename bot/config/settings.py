@@ -52,6 +52,8 @@ NEEDS: Mapping[str, frozenset[Need]] = {
     "panic": frozenset({Need.KEYS}),
     "resume": frozenset({Need.KEYS}),
     "audit": frozenset({Need.KEYS}),
+    "backup": frozenset({Need.KEYS}),
+    "restore": frozenset({Need.KEYS}),
     "usage": frozenset({Need.KEYS}),
     "systems": frozenset({Need.KEYS}),
     "accounts": frozenset({Need.KEYS}),

@@ -86,6 +86,8 @@ class Event(StrEnum):
     HEAD_ANCHORED = "audit:head:anchored"
     STREAM_LATE = "audit:stream:late"
     STREAM_RESUMED = "audit:stream:resumed"
+    COPY_WRITTEN = "database:copy:written"
+    COPY_RESTORED = "database:copy:restored"
     PANIC_ON = "panic:switch:on"
     PANIC_OFF = "panic:switch:off"
     SYSTEMS_VERIFIED = "system:access:verified"

@@ -464,6 +464,9 @@ RENDERS: dict[str, Render] = {
     "security: accepted clock": lambda text: security_notes.render(
         "clock_accepted", {"by": f"os:{text}", "seconds": 7200, "ended": 2, "withdrawn": 2}
     ),
+    "security: restored copy": lambda text: security_notes.render(
+        "copy_restored", {"by": f"os:{text}", "at": 7200, "ended": 2, "withdrawn": 2}
+    ),
     "security: late stream": lambda text: security_notes.render(
         "stream_late", {"stream": text[:63], "sent": 2**62, "error": text}
     ),

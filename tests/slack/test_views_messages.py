@@ -843,6 +843,14 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
         {"seq": 7, "hash": "ab" * 32, "at": 1_790_000_000},
         f"2026-09-21T14:13:20Z 7 {'ab' * 32}",
     ),
+    "a restored copy": (
+        "copy_restored",
+        {"by": "os:eve", "at": 1_790_000_000, "ended": 1, "withdrawn": 2},
+        (
+            "eve (command line) restored the database from a copy of 21 Sep 2026 14:13 UTC.\n1"
+            " grant ended, and 2 requests were withdrawn"
+        ),
+    ),
     "a late stream": (
         "stream_late",
         {"stream": "siem", "sent": 41, "error": "siem.example.com answered 503"},

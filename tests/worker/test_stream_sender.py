@@ -13,7 +13,7 @@ from bot.core.streams import LATE_AFTER, Row, Stream
 from bot.operations.streams.next_records import CLAIM, next_records, waiting_streams
 from bot.worker.stream_sender import BACKOFF, StreamSender
 from tests.builders import SYSTEMS
-from tests.factories import Made
+from tests.factories import CARA, Made
 from tests.waiting import until
 
 TABLE = """
@@ -69,7 +69,7 @@ def test_a_new_stream_gets_the_whole_log_in_order_and_then_what_follows(
     sender, stream = a_sender(made, receiver)
     sender.send(stream)
     assert receiver.taken == sorted(records(made))
-    made.a_request()
+    made.a_request(person=CARA)
     sender.look()
     until(lambda: receiver.taken == sorted(records(made)))
     sender.look()
@@ -92,12 +92,11 @@ def test_a_receiver_that_was_down_misses_nothing_and_the_leads_hear_it_once(
     made.a_grant()
     sender, stream = a_sender(made, receiver)
     sender.send(stream)
-    made.a_request(person="U0CARA")
+    made.a_request(person=CARA)
     receiver.fault = SystemUnavailable("siem.example.com answered 503")
     for _ in range(4):
         sender.send(stream)
         made.clock.at += LATE_AFTER // 2
-        made.a_request(role="reports-read", person="U0DAN") if not notes(made) else None
     assert notes(made) == ["stream_late"]
     receiver.fault = None
     sender.send(stream)
@@ -127,7 +126,7 @@ def test_one_process_sends_until_it_stops_or_its_claim_is_over(
     first, stream = a_sender(made, receiver)
     second, _ = a_sender(made, receiver)
     first.send(stream)
-    made.a_request()
+    made.a_request(person=CARA)
     assert next_records(made.world, "siem", "another") is None
     second.send(stream)
     assert len(receiver.taken) < len(records(made))
@@ -148,7 +147,7 @@ def test_a_process_that_lost_its_claim_does_not_move_the_cursor(
     def slow(_stream: Stream, _rows: Sequence[Row]) -> None:
         made.clock.at += CLAIM
         other.send(stream)
-        made.a_request(person="U0CARA")
+        made.a_request(person=CARA)
         other.send(stream)
 
     StreamSender(made.another_process(), slow).send(stream)

@@ -443,6 +443,29 @@ def _clock_accepted(facts: Facts) -> Message:
     )
 
 
+def _copy_restored(facts: Facts) -> Message:
+    by, ended = str(facts["by"]), _counted(facts["ended"], "grant")
+    withdrawn = _counted(facts["withdrawn"], "request")
+    return message(
+        f"{who_text(by)} restored the database from an older copy; all access ends.",
+        paragraph(
+            [who(by), " restored the database from a copy of ", date(int(str(facts["at"]))), "."],
+            [
+                f"{ended} ended, and {withdrawn} {_were(facts['withdrawn'])} withdrawn, because"
+                " they may have ended since. Pre-approvals and absences ended, and onboardings are"
+                " paused."
+            ],
+            [
+                "Check what systems have with ",
+                code("access-bot systems drift"),
+                ", then allow new access with ",
+                code("access-bot resume"),
+                ".",
+            ],
+        ),
+    )
+
+
 def _were(count: object) -> str:
     return "was" if count == 1 else "were"
 
@@ -692,6 +715,7 @@ _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "writing_down": _writing_down,
     "writing_back": _writing_back,
     "clock_accepted": _clock_accepted,
+    "copy_restored": _copy_restored,
     "undelivered": _undelivered,
     "channel_moved": _channel_moved,
     "channel_lost": _channel_lost,

@@ -1,0 +1,1 @@
+"""Copies the database while the bot runs, and puts a copy back so that it gives nothing again."""

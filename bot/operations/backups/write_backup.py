@@ -1,0 +1,41 @@
+"""Writes a consistent copy of the database into a file while the bot runs."""
+
+import hashlib
+from pathlib import Path
+
+from bot.core.approval import Refused
+from bot.core.audit import Event
+from bot.operations._unit_of_work import Context, unit
+from storage import copies
+
+CHUNK = 1024 * 1024
+
+
+def write_backup(world: Context, by: str, file: Path) -> str | Refused:
+    """Returns the SHA-256 of the copy, which is also on record. Raises StorageUnavailable,
+    SystemUnavailable and SystemRefused."""
+    if file.exists():
+        return Refused(f"{file} exists already: give another name.")
+    part = file.with_name(f"{file.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        if world.db.is_sqlite:
+            copies.copy_sqlite(copies.sqlite_path(world.db.url), part)
+        else:
+            copies.dump_postgres(world.db.url, part)
+        part.chmod(0o600)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+    digest = sha256_of(file)
+    with unit(world) as u:
+        u.note(Event.COPY_WRITTEN, by, file=file.name, sha256=digest)
+    return digest
+
+
+def sha256_of(file: Path) -> str:
+    found = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            found.update(chunk)
+    return found.hexdigest()
