@@ -13,7 +13,20 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
-from bench import acks, ends, gate, lifecycle, log, policy, process, rules, slow, trace, workspace
+from bench import (
+    acks,
+    ends,
+    gate,
+    lifecycle,
+    log,
+    policy,
+    process,
+    rules,
+    slow,
+    streams,
+    trace,
+    workspace,
+)
 from bench.acks import raw_file, transactions
 from bench.measure import FULL, QUICK, Line, Scale, ms
 from bench.place import a_folder, remove_postgres
@@ -29,6 +42,7 @@ FIGURES: Mapping[str, Callable[[Scale], Iterator[Line]]] = {
     **rules.FIGURES,
     **policy.FIGURES,
     **workspace.FIGURES,
+    **streams.FIGURES,
     **slow.FIGURES,
 }
 WIDTHS = (4, 42, 40, 40, 11, 11, 3)
@@ -37,7 +51,7 @@ HEAD = ("", "what", "ours", "limit", "figure", "goal", "")
 
 def main() -> None:
     about = (
-        "Measures and prints P1 to P20, S1 of the sandbox, and C6 to C11: P6 to P11 with slow"
+        "Measures and prints P1 to P20, P24, S1 of the sandbox, and C6 to C11: P6 to P11 with slow"
         " systems."
     )
     parser = argparse.ArgumentParser(prog="python -m bench", description=about)

@@ -40,7 +40,7 @@ from bot.operations.requests.request_access import Submitted, request_access
 from storage import audit
 from storage.database import Database
 
-ROWS = f"SELECT {audit._COLUMNS} FROM audit ORDER BY seq"
+ROWS = f"SELECT {audit.COLUMN_LIST} FROM audit ORDER BY seq"
 PAGE = 20
 
 
@@ -245,7 +245,7 @@ def _fill_sqlite(place: Place, rows: Iterator[tuple[Any, ...]]) -> None:
             connection.execute(f"DROP {kind} {name}")
         connection.execute("BEGIN")
         connection.executemany(
-            f"INSERT INTO audit ({audit._COLUMNS}) VALUES ({audit._MARKS})", rows
+            f"INSERT INTO audit ({audit.COLUMN_LIST}) VALUES ({audit._MARKS})", rows
         )
         for _, sql, _ in made:
             connection.execute(sql)
@@ -263,7 +263,7 @@ def _fill_postgres(place: Place, rows: Iterator[tuple[Any, ...]]) -> None:
         made = cursor.execute(kinds).fetchall()
         for name, _ in made:
             cursor.execute(f'DROP INDEX "{name}"'.encode())
-        with cursor.copy(f"COPY audit ({audit._COLUMNS}) FROM STDIN".encode()) as copy:
+        with cursor.copy(f"COPY audit ({audit.COLUMN_LIST}) FROM STDIN".encode()) as copy:
             for row in rows:
                 copy.write_row(row)
         for _, sql in made:

@@ -23,8 +23,8 @@ from bot.core.rules import (
     Tickets,
     Tier,
 )
-from bot.core.weekly import WeeklyTime
 from bot.core.streams import Stream
+from bot.core.weekly import WeeklyTime
 from bot.core.working_hours import Hours
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
