@@ -219,15 +219,23 @@ def directory(db: Database) -> Directory:
     emails = _sole((folded(str(email)), str(person)) for person, email in db.rows(_FIT))
     emails = {ref: person for ref, person in emails.items() if bound.get(ref, person) == person}
     unfit = db.rows(f"SELECT id FROM people WHERE {_FLAGS} > 0")
+    asked = answered(db)
     return Directory(
         members,
         emails,
         frozenset(person for (person,) in unfit),
         handles,
-        answered(db),
+        asked,
         delegations.all_of(db),
         bound,
+        frozenset(
+            ref for ref in asked if _is_group(ref) and not {ref, bound.get(ref)} & {*members}
+        ),
     )
+
+
+def _is_group(ref: str) -> bool:
+    return ref.startswith("@") or ("@" not in ref and ref.startswith("S"))
 
 
 def _sole(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -130,8 +130,8 @@ def judge(role: Role, asked: Asked, facts: Facts) -> Judgement:
 
 
 def denied_by(role: Role, person: Person, facts: Facts) -> DenyRule | None:
-    """The first denial rule that holds for this person now. Where it is unknown who is meant, the
-    rule holds."""
+    """The first denial rule that holds for this person now. A rule whose group can't be read holds
+    for everybody."""
     return next((rule for rule in role.deny if _denies(rule, person, facts)), None)
 
 
@@ -139,13 +139,29 @@ def denial(role: Role, person: Person, facts: Facts) -> Refused | None:
     """Refuses what a denial rule of the role forbids this person now."""
     if (rule := denied_by(role, person, facts)) is None:
         return None
+    directory = facts.directory
     text = f"The rule “{rule.name}” of {role.name} denies it: {rule.reason}"
-    if unknown := facts.directory.unresolved(rule.members):
+    if unknown := directory.unreadable(rule.members):
         text = (
-            f"Slack has not said who is in {', '.join(facts.directory.called(unknown))}, so the"
-            f" rule “{rule.name}” of {role.name} denies it. Try again when Slack answers."
+            f"{_why_unreadable(unknown, directory)}, so the rule “{rule.name}” of {role.name}"
+            " denies it to everybody."
         )
+        is_missing = directory.missing.issuperset(unknown)
+        text += " Ask a lead to put that right." if is_missing else " Try again when Slack answers."
     return Refused(text, "role", rule.name)
+
+
+def reason_of_denial(rule: DenyRule, directory: Directory) -> str:
+    """Why this rule, which holds, denies something, as a part of a sentence or some sentences."""
+    unknown = directory.unreadable(rule.members)
+    return _why_unreadable(unknown, directory) if unknown else rule.reason
+
+
+def _why_unreadable(refs: Sequence[str], directory: Directory) -> str:
+    missing = [ref for ref in refs if ref in directory.missing]
+    if missing:
+        return f"Slack has no user group {', '.join(missing)} any more"
+    return f"Slack has not said who is in {', '.join(directory.called(refs))}"
 
 
 WHILE_SCHEDULED = frozenset({"members", "rule_maximum"})
@@ -195,9 +211,9 @@ def _denies(rule: DenyRule, person: Person, facts: Facts) -> bool:
         return False
     if not rule.members or "everyone" in rule.members:
         return True
-    if facts.directory.unresolved(rule.members):
-        return True
     directory = facts.directory
+    if directory.unreadable(rule.members):
+        return True
     return directory.has(rule.members, person.id) or directory.stood_for(rule.members, person.id)
 
 

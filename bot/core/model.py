@@ -313,7 +313,8 @@ class Directory:
     accounts that must never count (deactivated, guests, bots, strangers, unconfirmed). `answered`
     are the references that Slack was asked about, whether they stand for somebody or not.
     `delegations` say who decides for whom; some may be over. `bound` has the group or person for
-    whom each handle and `folded` address stood first."""
+    whom each handle and `folded` address stood first. `missing` are references to user groups that
+    Slack was asked about and does not have, such as deleted ones."""
 
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
     emails: Mapping[str, str] = field(default_factory=dict)
@@ -322,6 +323,14 @@ class Directory:
     answered: frozenset[str] = frozenset()
     delegations: tuple[Delegation, ...] = ()
     bound: Mapping[str, str] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
+
+    def unreadable(self, refs: Iterable[str]) -> tuple[str, ...]:
+        """Those of `refs` whose people are unknown: not looked up yet, or a group that Slack does
+        not have."""
+        refs = tuple(dict.fromkeys(refs))
+        unknown = self.unresolved(refs)
+        return tuple(ref for ref in refs if ref in unknown or ref in self.missing)
 
     def unresolved(self, refs: Iterable[str]) -> tuple[str, ...]:
         """The groups, handles and e-mails of `refs` that were not looked up in Slack yet. Their
@@ -337,7 +346,7 @@ class Directory:
         """The same directory while the members of groups are unknown: references to groups are
         unresolved."""
         kept = frozenset(ref for ref in self.answered if "@" in ref[1:])
-        return replace(self, groups={}, handles={}, answered=kept)
+        return replace(self, groups={}, handles={}, answered=kept, missing=frozenset())
 
     def without_delegates(self) -> "Directory":
         """The same directory where everybody decides only in their own right."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from bot.core.approval import Refused
-from bot.core.criteria import Facts, denied_by
+from bot.core.criteria import Facts, denied_by, reason_of_denial
 from bot.core.durations import format_duration
 from bot.core.eligibility import may_ask_at_all, may_request
 from bot.core.model import RULE, Directory, Person, RampState
@@ -223,7 +223,9 @@ def why_not_given(role: Role, person: Person, facts: Facts) -> str:
 def why_denied(role: Role, person: Person, facts: Facts) -> str:
     """The denial rule that holds for this person now, as the reason; "" for none."""
     rule = denied_by(role, person, facts)
-    return f"the rule “{rule.name}” denies it: {rule.reason}" if rule else ""
+    if rule is None:
+        return ""
+    return f"the rule “{rule.name}” denies it: {reason_of_denial(rule, facts.directory)}"
 
 
 def given_for(ramp: Ramp, stage: PlannedStage, role: Role, now: int) -> int:

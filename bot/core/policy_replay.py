@@ -225,7 +225,10 @@ class Replay:
             now=past.at,
             zone=self._zone,
             directory=Directory(
-                groups=dict.fromkeys(recorded["groups"], mine), emails=emails, answered=answered
+                groups=dict.fromkeys(recorded["groups"], mine),
+                emails=emails,
+                answered=answered,
+                missing=frozenset(recorded.get("missing", ())),
             ),
             on_call=duties,
             used=used,

@@ -15,12 +15,13 @@ def recorded_facts(
     has_emergency: bool,
 ) -> dict[str, Any]:
     """`groups` are the ids and handles of the groups that the person is in, `unknown` those of
-    `references` that Slack had not answered. `on_call` says for each duty that could be read
-    whether the person has it."""
+    `references` that Slack had not answered, `missing` the groups that it does not have. `on_call`
+    says for each duty that could be read whether the person has it."""
     groups = sorted(ref for ref, members in directory.groups.items() if person.id in members)
     return {
         "groups": groups,
         **({"unknown": unknown} if (unknown := sorted(directory.unresolved(references))) else {}),
+        **({"missing": missing} if (missing := sorted(directory.missing)) else {}),
         **({"on_call": _own(person, on_call)} if on_call else {}),
         **({"emergency": True} if has_emergency else {}),
     }

@@ -32,7 +32,8 @@ HOUR = 3600
 ANN = a_person("U0ANN", email="Ann@Example.com")
 KNOWN = Directory(
     groups={"@oncall": frozenset({"U0ANN"}), "@sre": frozenset({"U0BEN"})},
-    answered=frozenset({"@oncall", "@sre"}),
+    answered=frozenset({"@oncall", "@sre", "@gone"}),
+    missing=frozenset({"@gone"}),
 )
 FACTS = Facts(MONDAY, BERLIN, KNOWN)
 TICKETS = Tickets("jira", "https://acme.example.com")
@@ -318,6 +319,11 @@ DENIALS = {
         False,
     ),
     "nobody knows who is in its group": (DenyRule("d", ("@new",)), True),
+    "its group was deleted": (DenyRule("d", ("@sre", "@gone")), True),
+    "its group was deleted, outside its hours": (
+        DenyRule("d", ("@gone",), parse_hours("Mon 11:00-12:00")),
+        False,
+    ),
 }
 
 

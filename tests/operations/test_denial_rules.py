@@ -11,12 +11,15 @@ import pytest
 
 from bot.core.approval import Refused
 from bot.core.eligibility import Ask
+from bot.operations.emergencies.start_emergency import Call, start_emergency
 from bot.operations.grants.begin_attempt import begin_attempt
 from bot.operations.grants.renew_grant import renew_grant
+from bot.operations.people.record_people import record_groups
 from bot.operations.policy.record_policy import record_loaded
 from bot.operations.requests.deny_request import Denied, deny_request
+from bot.operations.requests.ping_due import ping_due
 from bot.operations.requests.request_access import Submitted, Waiting, request_access
-from tests.factories import ANA, BEN, CARA, START, Made, a_person
+from tests.factories import ANA, BEN, CARA, DAN, GROUPS, START, Made, a_person
 
 HOUR = 3600
 RULE = """
@@ -128,3 +131,79 @@ def test_while_the_group_is_unknown_nobody_is_let_in(made: Made) -> None:
     assert isinstance(refused, Refused)
     assert "Slack has not said who is in @contractors" in refused.reason
     assert "Try again" in refused.reason
+
+
+GONE = "Slack has no user group @sre any more, so the rule “contractors” of shop-admin denies it"
+
+
+def without_sre(made: Made) -> None:
+    kept = [(f"S0{name.upper()}", name, ids) for name, ids in GROUPS.items() if name != "sre"]
+    record_groups(made.world, kept, made.clock.at)
+    made.resolve()
+
+
+class TestDeletedGroup:
+    """A rule whose group is not in Slack any more denies everybody."""
+
+    def test_at_the_request_and_at_the_decision(self, made: Made) -> None:
+        denies(made)
+        request = made.a_request(person=ANA)
+        without_sre(made)
+        for refused in (ask(made, DAN), made.try_to_approve(request)):
+            assert isinstance(refused, Refused) and refused.rule == "contractors"
+            assert refused.reason == f"{GONE} to everybody. Ask a lead to put that right."
+
+    def test_at_a_start(self, made: Made) -> None:
+        denies(made)
+        grant = made.a_started(made.a_request(person=ANA, start_at=START + HOUR))
+        without_sre(made)
+        assert made.grant(grant.id).state == "ending"
+        assert GONE in made.log("grant:end:asked", "detail")[0][0]
+
+    def test_until_the_group_is_there_again(self, made: Made) -> None:
+        denies(made)
+        without_sre(made)
+        made.set_groups()
+        assert isinstance(ask(made, ANA), Submitted) and isinstance(ask(made, CARA), Refused)
+
+    def test_that_was_only_renamed_denies_its_people(self, made: Made) -> None:
+        denies(made)
+        renamed = [
+            (f"S0{name.upper()}", "reliability" if name == "sre" else name, ids)
+            for name, ids in GROUPS.items()
+        ]
+        record_groups(made.world, renamed, made.clock.at)
+        made.resolve()
+        assert isinstance(ask(made, ANA), Submitted) and isinstance(ask(made, CARA), Refused)
+
+
+RULES = {
+    "auto_approve": '[[roles.shop-admin.auto_approve]]\nname = "r"\nmembers = ["@sre"]',
+    "escalation": 'approvers = ["@db-leads"]\n'
+    '[roles.shop-admin.escalation]\nafter = "30m"\napprovers = ["@sre"]',
+    "emergency": '[roles.shop-admin.emergency]\nmembers = ["@sre"]\nmax_duration = "1h"',
+}
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_every_other_rule_whose_group_was_deleted_gives_nothing(made: Made, rule: str) -> None:
+    made.set_policy(shop_admin=rule)
+    without_sre(made)
+    request = ask(made, CARA)
+    assert isinstance(request, Submitted) and request.able == 1
+    assert isinstance(start_emergency(made.world, Call(DAN, "shop-admin", "because")), Refused)
+    made.clock.at += HOUR
+    ping_due(made.world)
+    assert isinstance(made.try_to_approve(request.request, DAN), Refused)
+
+
+def test_a_tier_whose_group_was_deleted_lets_nobody_ask(made: Made) -> None:
+    tier = '[[roles.{0}.tiers]]\nname = "{1}"\napprovers = ["@{1}"]\n'
+    tiers = tier.format("vault", "sre") + tier.format("vault", "db-leads")
+    made.set_policy(
+        vault='title = "Vault"\nsystem = "reports"\nactions = ["reports:read"]\n'
+        'requesters = ["everyone"]\n' + tiers
+    )
+    without_sre(made)
+    refused = request_access(made.world, Ask(ANA, "vault", "because"))
+    assert isinstance(refused, Refused) and "Nobody can approve vault for “sre”" in refused.reason
