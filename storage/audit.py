@@ -267,6 +267,12 @@ def began_at(db: Reads) -> int | None:
     return int(found[0]) if found and found[0] is not None else None
 
 
+def count_by(db: Database, actor: str, event: str, since: int, most: int) -> int:
+    """Returns how many records of this event this actor caused after `since`, up to `most`."""
+    sql = "SELECT at FROM audit WHERE actor = ? AND at > ? AND event = ? LIMIT ?"
+    return len(db.rows(sql, actor, since, event, most))
+
+
 def count(db: Database, filters: Filters, last: int) -> int:
     """Returns the number of rows that `export` yields."""
     condition, values = _where(filters, last)

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 from bot.core.approval import NeedsApproval, Refused
+from bot.operations._too_often import MOST, WITHIN
 from bot.operations.absence.come_back import Back, come_back
 from bot.operations.absence.describe_absence import describe_absences
 from bot.operations.absence.end_absences import end_absences
@@ -174,3 +175,16 @@ def test_home_and_card_show_who_decides_for_whom(made: Made) -> None:
     card = describe_request(made.world, request.id)
     assert card is not None and card.names == {BEN: "U0Ben", CARA: "U0Cara"}
     assert CARA in card.notify and CARA in card.deciders
+
+
+def test_one_person_s_absences_are_limited(made: Made) -> None:
+    for each in range(MOST):
+        assert isinstance(_away(made, BEN, (CARA, DAN)[each % 2]), Away)
+    made.forget_work()
+    refused = _away(made, BEN, CARA)
+    assert isinstance(refused, Refused) and "named a delegate 30 times" in refused.reason
+    assert made.work() == [] and made.events("request:action:refused") == 1
+    assert isinstance(come_back(made.world, BEN), Back), "an absence can always end"
+    made.clock.at += WITHIN
+    made.set_groups()
+    assert isinstance(_away(made, BEN, CARA), Away)

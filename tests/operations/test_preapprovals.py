@@ -12,6 +12,7 @@ from bot.core.approval import Refused
 from bot.core.eligibility import Ask
 from bot.core.model import Person
 from bot.core.preapproval import Terms
+from bot.operations._too_often import MOST, WITHIN
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.grants.revoke_given import revoke_given
 from bot.operations.people.describe_person import describe_home
@@ -312,3 +313,17 @@ class TestEnds:
             for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'answer'")
         ]
         assert sorted(told) == sorted([BEN, CARA])
+
+
+def test_one_person_s_pre_approvals_are_limited(made: Made) -> None:
+    for each in range(MOST):
+        given(made, until=START + DAY + each)
+    made.forget_work()
+    refused = give(made)
+    assert isinstance(refused, Refused) and "approved in advance 30 times" in refused.reason
+    assert made.work() == [] and made.events("request:action:refused") == 1
+    assert isinstance(give(made, giver=LEA), Given), "others are not held up"
+    made.clock.at += WITHIN
+    ben, cara = (replace(a_person(each), checked_at=made.clock.at) for each in (BEN, CARA))
+    terms = Terms(HOUR, START + 7 * DAY, "")
+    assert isinstance(give_preapproval(made.world, ben, cara, "shop-admin", terms), Given)

@@ -9,6 +9,7 @@ from bot.core.audit import Event
 from bot.core.model import Delegation, Person
 from bot.core.roles import references
 from bot.operations._absence import end_delegation, update_shown
+from bot.operations._too_often import too_often
 from bot.operations._unit_of_work import OUTDATED, Context, UnitOfWork, unit
 from storage import delegations
 
@@ -42,6 +43,8 @@ def go_away(world: Context, giver: str, delegate: Person, until: int) -> Away | 
 def _refusal(u: UnitOfWork, given: Delegation, delegate: Person) -> Refused | None:
     if u.outdated:
         return OUTDATED
+    if limited := too_often(u, given.giver, Event.DELEGATION_GIVEN, "named a delegate {} times"):
+        return limited
     refused = may_go_away(given, u.person(given.giver), delegate) or delegate_is_here(
         given, u.directory
     )

@@ -12,6 +12,7 @@ from bot.core.roles import Role
 from bot.operations._criteria import denied
 from bot.operations._leads_only import PERSON_LASTS
 from bot.operations._preapprovals import entitled, show_again, take_back
+from bot.operations._too_often import too_often
 from bot.operations._unit_of_work import OUTDATED, Context, Snapshot, UnitOfWork, new_id, unit
 from storage import preapprovals
 
@@ -79,6 +80,8 @@ def _refusal(
 ) -> Refused | None:
     if u.outdated:
         return OUTDATED
+    if limited := too_often(u, giver.id, Event.PREAPPROVAL_GIVEN, "approved in advance {} times"):
+        return limited
     if given.giver == given.person or giver.ineligible_reason() is not None:
         return may_give(role, given, giver, receiver, u.directory)
     if giver.id not in entitled(u, role, receiver.id):
