@@ -270,7 +270,8 @@ def asked_for(bundle: Bundle | None) -> frozenset[str]:
 
 def as_for(role: Role, requester: str, rights: Iterable[RampRights]) -> Role:
     """The role as it is for this requester: a running ramp adds the newcomer to its requesters and
-    the mentor to its approvers, in each tier."""
+    the mentor to its approvers; of tiers, to those of the first, so that the later ones stay with
+    their own people."""
     for right in rights:
         if right.newcomer != requester or role.name not in right.may_ask:
             continue
@@ -281,7 +282,8 @@ def as_for(role: Role, requester: str, rights: Iterable[RampRights]) -> Role:
             approvers=_with(role.approvers, more),
             notify=_with(role.notify, more),
             tiers=tuple(
-                replace(tier, approvers=_with(tier.approvers, more)) for tier in role.tiers
+                replace(tier, approvers=_with(tier.approvers, more)) if place == 0 else tier
+                for place, tier in enumerate(role.tiers)
             ),
         )
     return role

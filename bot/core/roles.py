@@ -132,13 +132,13 @@ class Role:
     @property
     def fingerprint(self) -> str:
         """Changes when what an approver looked at changes: the systems, what their settings make of
-        it, the actions, how many must agree."""
+        it, the actions, how many must agree in which tier."""
         return _fingerprint(
             self.systems,
             self.reach,
             self.actions,
             self.approvals,
-            *((self.tiers,) if self.tiers else ()),
+            *((tuple((t.name, t.approvals) for t in self.tiers),) if self.tiers else ()),
             *((tuple(self.system_actions.items()),) if self.system_actions else ()),
         )
 

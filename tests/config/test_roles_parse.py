@@ -108,6 +108,26 @@ def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:
         assert load_policy(str(file), ENVIRON, KINDS).digest == hashlib.sha256(content).hexdigest()
 
 
+TIERS = '[[roles.vault.tiers]]\nname = "a"\napprovers = ["@sre"]\n'
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        (TIERS.replace("@sre", "@db-leads"), True),
+        (TIERS + "approvals = 2", False),
+        (TIERS.replace('"a"', '"b"'), False),
+        (TIERS + TIERS.replace('"a"', '"b"'), False),
+    ],
+)
+def test_the_fingerprint_changes_with_the_tiers_as_with_approvals(changed: str, same: bool) -> None:
+    role = 'system = "reports"\nactions = ["reports:read"]\nrequesters = ["everyone"]\n'
+    before, after = (
+        a_policy(vault=role + tiers).roles["vault"].fingerprint for tiers in (TIERS, changed)
+    )
+    assert (before == after) is same
+
+
 @pytest.mark.parametrize(
     ("lines", "same"),
     [

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.approval import deciders
-from bot.core.authority import Authority
+from bot.core.authority import Authority, people_of
 from bot.core.eligibility import may_request
 from bot.core.model import Directory, Person, RampState
 from bot.core.onboarding import (
@@ -28,7 +28,7 @@ from bot.core.onboarding import (
     rights_of,
     suggested_bundle,
 )
-from bot.core.rules import Bundle, Stage
+from bot.core.rules import Bundle, Stage, Tier
 from tests.builders import SYSTEMS, a_policy
 from tests.ramps import BUNDLES, ROLES
 
@@ -157,6 +157,16 @@ def test_a_right_is_for_the_newcomer_and_the_mentor_alone() -> None:
     assert as_for(role, "U0CARA", rights) == role
     assert as_for(POLICY.roles["shop-admin"], "U0ANA", rights) == POLICY.roles["shop-admin"]
     assert mine.fingerprint == role.fingerprint
+
+
+def test_those_who_act_as_the_mentor_count_in_the_first_tier_alone() -> None:
+    tiers = (Tier("team", ("U0CARA",), 1), Tier("security", ("U0DAN",), 1))
+    role = replace(POLICY.roles["on-call"], tiers=tiers)
+    rights = [RampRights("U0ANA", frozenset({"U0LEA", "U0MAX"}), frozenset({"on-call"}))]
+    mine, known = as_for(role, "U0ANA", rights), Authority(Directory())
+    by_tier = [people_of(mine, tier, "U0ANA", known) for tier in mine.tiers]
+    assert by_tier == [{"U0CARA", "U0LEA", "U0MAX"}, {"U0DAN"}]
+    assert mine.fingerprint == role.fingerprint, "a request stays valid when the mentor changes"
 
 
 PEOPLE = ["U0ANA", "U0BEN", "U0LEA", "U0MAX", ""]
