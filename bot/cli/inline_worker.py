@@ -30,6 +30,11 @@ def end_work(base: Services, grants: Sequence[str]) -> None:
     _wait(over)
 
 
+def look_up_ticket(base: Services, request: str) -> None:
+    """Looks up the ticket of a request, as the bot does before it counts a press in Slack."""
+    build_dispatcher(base).tickets.look_up_of(request)
+
+
 def start_work(base: Services, grant: str) -> None:
     """Starts or extends the grant on its systems."""
     build_dispatcher(base).drain(Queue.START)

@@ -12,7 +12,7 @@ from bot.cli.common import (
     yes_option,
 )
 from bot.cli.errors import Refusal, Wrong
-from bot.cli.inline_worker import start_work
+from bot.cli.inline_worker import look_up_ticket, start_work
 from bot.cli.output import clean, json_line, moment, relative, table, utc
 from bot.core.approval import NeedsApproval, Refused
 from bot.core.durations import format_duration
@@ -68,6 +68,7 @@ def approve(request: str, yes: bool) -> None:
     """
     with opened("requests") as base:
         _ask(base.world, request, "Approve it?", yes)
+        look_up_ticket(base, request)
         outcome = approve_request(base.world, request, _operator(base.world))
         if isinstance(outcome, Refused):
             raise Refusal(outcome.reason)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import threading
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +16,9 @@ from bot.connectors.gateway import Gateway
 from bot.core.effects import Queue
 from bot.core.model import GrantState, RequestState
 from bot.operations.claim_work import ClaimedQueue
+from tests.builders import SYSTEMS, policy_text
 from tests.cli.conftest import Shop, run
+from tests.connectors.raw_server import RawServer, read_request
 from tests.factories import ANA
 
 # --- grants
@@ -152,6 +158,21 @@ def test_approve_gives_the_access_on_the_system(shop: Shop) -> None:
     approved = shop.request(request.id)
     assert (approved.state, approved.decided_by) == (RequestState.APPROVED, common.actor())
     assert shop.said("request:vote:given", "request:approval:given")
+
+
+def test_approve_looks_up_the_ticket_at_the_decision(shop: Shop) -> None:
+    def is_closed(line: socket.socket, over: threading.Event) -> None:
+        read_request(line)
+        said = b'{"found": true, "open": false}'
+        line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said))
+
+    asked = shop.ask("reports-read")
+    with closing(RawServer(is_closed)) as server:
+        table = f'[tickets]\nkind = "webhook"\nurl = "{server.url}"\ntoken = "s3cret"\n'
+        Path("roles.toml").write_text(policy_text(systems=SYSTEMS + table))
+        shown = run("requests", "approve", asked.id, "--yes")
+    assert (shown.exit_code, shop.request(asked.id).state) == (1, RequestState.PENDING)
+    assert "The ticket “OPS-1” is closed" in shown.stderr
 
 
 def test_approve_says_how_many_more_are_needed(shop: Shop) -> None:
