@@ -79,6 +79,12 @@ def open_with(db: Database, person: str) -> list[str]:
     return [str(ramp) for (ramp,) in db.rows(sql, person, person)]
 
 
+def mentored_by(db: Database, mentor: str) -> list[Ramp]:
+    """Returns the open ramps of which this person is the mentor."""
+    sql = f"SELECT {_COLUMNS} FROM ramps WHERE {_IS_OPEN} AND mentor = ? ORDER BY id"
+    return _many(db, db.rows(sql, mentor))
+
+
 def people_in(db: Database) -> set[str]:
     """Returns the newcomers and mentors of all open ramps."""
     rows = db.rows(f"SELECT newcomer, mentor FROM ramps WHERE {_IS_OPEN}")

@@ -5,7 +5,8 @@ from bot.core.audit import Event
 from bot.core.authority import decider_references
 from bot.core.model import Delegation
 from bot.operations._unit_of_work import HOME_LASTS, SYSTEM, UnitOfWork
-from storage import delegations, people, private_answers, requests
+from bot.operations.onboarding.shared import refresh_ramp
+from storage import delegations, people, private_answers, ramps, requests
 
 
 def end_delegation(u: UnitOfWork, over: Delegation, by: str, why: str) -> bool:
@@ -28,12 +29,14 @@ def end_delegations_of(u: UnitOfWork, person: str, why: str) -> None:
 
 
 def update_shown(u: UnitOfWork, changed: Delegation) -> None:
-    """Updates the requests that wait for the giver, and App Home of both."""
+    """Updates the requests and onboardings that wait for the giver, and App Home of both."""
     people.changed(u.db)
     for request in requests.pending(u.db):
         role = u.policy.roles.get(request.role)
         if role and changed.giver in u.directory.resolve(decider_references(role)):
             u.do(effects.update_approval(request.id, role.channel))
+    for ramp in ramps.mentored_by(u.db, changed.giver):
+        refresh_ramp(u, ramp)
     looking = private_answers.open_homes(u.db, u.now - HOME_LASTS)
     both = (changed.giver, changed.delegate)
     u.do(*(effects.publish_home(one, last=True) for one in both if one in looking))

@@ -13,6 +13,7 @@ from bot.core.approval import Refused
 from bot.core.eligibility import Ask
 from bot.core.model import GrantState, RampState
 from bot.core.onboarding import Ramp, StageState
+from bot.operations.absence.come_back import come_back
 from bot.operations.absence.go_away import Away, go_away
 from bot.operations.grants.panic import panic, resume
 from bot.operations.onboarding import change_ramp
@@ -29,9 +30,11 @@ from bot.operations.onboarding.start_ramp import Start, start_ramp
 from bot.operations.onboarding.suggest import note_joined
 from bot.operations.onboarding.sweep_ramps import sweep_ramps
 from bot.operations.people.record_people import people_to_check, record_people
+from bot.operations.policy.record_policy import record_loaded
 from bot.operations.requests.approve_request import Granted, approve_request
 from bot.operations.requests.request_access import Submitted, request_access
 from storage import key_values, ramps
+from storage.ramps import RampMessage
 from tests.builders import SYSTEMS
 from tests.concurrency import together
 from tests.factories import ANA, BEN, CARA, DAN, LEA, START, Made, a_person
@@ -492,6 +495,44 @@ class TestMentor:
         see_all(made)
         made.set_groups()
         assert isinstance(open_stage(made.world, BEN, ramp.id, 2), Opened)
+
+    def test_a_mentor_who_approves_nothing_may_be_away_and_the_lead_gets_what_waits(
+        self, made: Made
+    ) -> None:
+        set_bundles(made)
+        ramp = a_ramp(made, mentor=DAN)
+        sweep_after(made, 7 * DAY)
+        made.set_groups(sre=[CARA])
+        assert told(made, "ready") == [DAN]
+        given = go_away(made.world, DAN, a_person(CARA), made.clock.at + DAY)
+        assert isinstance(given, Away) and given.newcomers == (a_person(ANA).name,)
+        assert told(made, "ready") == [DAN, LEA]
+        assert isinstance(open_stage(made.world, DAN, ramp.id, 2), Refused)
+        assert isinstance(open_stage(made.world, CARA, ramp.id, 2), Refused)
+        assert isinstance(open_stage(made.world, LEA, ramp.id, 2), Opened)
+
+    def test_nobodys_mentor_who_approves_nothing_has_nothing_to_hand_over(self, made: Made) -> None:
+        set_bundles(made)
+        refused = go_away(made.world, ANA, a_person(CARA), made.clock.at + DAY)
+        assert isinstance(refused, Refused) and "nobody's mentor" in refused.reason
+
+    @pytest.mark.parametrize("what", ["a reload", "an absence", "a return"])
+    def test_open_messages_are_updated_after(self, made: Made, what: str) -> None:
+        set_bundles(made)
+        ramp = a_ramp(made)
+        if what == "a return":
+            go_away(made.world, BEN, a_person(CARA), made.clock.at + DAY)
+        with made.world.db.transaction():
+            ramps.add_message(made.world.db, RampMessage("D1", "1.1", ramp.id, BEN, "mentor", 0))
+        made.forget_work()
+        set_bundles(made, shop_admin='title = "Shop"')
+        if what == "a reload":
+            record_loaded(made.world, made.world.policy())
+        elif what == "an absence":
+            go_away(made.world, BEN, a_person(CARA), made.clock.at + DAY)
+        else:
+            come_back(made.world, BEN)
+        assert "update_ramp_note" in made.work()
 
     def test_newcomer_and_mentor_are_looked_up_like_holders(self, made: Made) -> None:
         set_bundles(made)

@@ -23,8 +23,9 @@ from bot.operations._unit_of_work import (
     UnitOfWork,
     unit,
 )
+from bot.operations.onboarding.shared import refresh_ramp
 from bot.operations.people.record_people import warn_undecidable
-from storage import key_values, people
+from storage import key_values, people, ramps
 
 _LOADED, _REJECTED, _SUMMARY = "policy loaded", "policy rejected", "policy summary"
 _TEXT = "policy text"
@@ -71,6 +72,8 @@ def record_loaded(world: Context, policy: Policy, revision: str = "") -> list[Ch
         warn_undecidable(u)
         judge_scheduled(u)
         end_lost(u)
+        for ramp in ramps.open_ramps(u.db):
+            refresh_ramp(u, ramp)
         return found
 
 

@@ -185,6 +185,11 @@ def away(given: Away) -> Message:
         if given.also
         else []
     )
+    mentor: list[Part] = (
+        ["Meanwhile the lead acts as the mentor of ", *listing(given.newcomers, 300, "bold"), "."]
+        if given.newcomers
+        else []
+    )
     return message(
         f"{escape(name)} decides in your place while you are away.",
         paragraph(
@@ -196,6 +201,7 @@ def away(given: Away) -> Message:
                 " can decide what you could, but never on their own request.",
             ],
             also,
+            mentor,
             [code("/access back"), " ends it earlier. You can decide yourself at any time."],
         ),
     )
