@@ -89,19 +89,34 @@ def counts(db: Database, campaign: str) -> dict[ItemState, int]:
     return {state: found.get(state, 0) for state in ItemState}
 
 
+def unanswered(db: Database, campaign: str, by: str) -> dict[bool, int]:
+    """Returns the number of items that `by`, the clock, has kept (True) and ended (False)."""
+    sql = (
+        "SELECT state = 'kept', COUNT(*) FROM review_items WHERE campaign_id = ? AND decided_by = ?"
+        " GROUP BY 1"
+    )
+    found = {bool(kept): int(count) for kept, count in db.rows(sql, campaign, by)}
+    return {kept: found.get(kept, 0) for kept in (True, False)}
+
+
 def items(db: Database, campaign: str) -> list[Item]:
     """Returns the whole list in its order."""
     sql = f"SELECT {_ITEM} FROM review_items WHERE campaign_id = ? ORDER BY number"
     return _items(db.rows(sql, campaign))
 
 
-def pending(db: Database, campaign: str, after: int, limit: int) -> list[Item]:
-    """Returns items that nobody has decided on, from the one after number `after` on."""
+def pending(
+    db: Database, campaign: str, after: int, limit: int, roles: Sequence[str] | None = None
+) -> list[Item]:
+    """Returns items that nobody has decided on, of these roles or of all, from the one after number
+    `after` on."""
+    marks = ", ".join("?" * len(roles or ()))
+    some = "" if roles is None else f" AND role IN ({marks or 'NULL'})"
     sql = (
         f"SELECT {_ITEM} FROM review_items WHERE campaign_id = ? AND state = 'pending' AND number >"
-        " ? ORDER BY number LIMIT ?"
+        f" ?{some} ORDER BY number LIMIT ?"
     )
-    return _items(db.rows(sql, campaign, after, limit))
+    return _items(db.rows(sql, campaign, after, *(roles or ()), limit))
 
 
 def locked_items(db: Database, campaign: str, numbers: Sequence[int]) -> list[Item]:
@@ -168,6 +183,30 @@ def set_gone(db: Database, campaign: str, numbers: Sequence[int], at: int) -> No
         sql = "UPDATE review_items SET state = ? WHERE campaign_id = ? AND number = ? AND state = ?"
         state = after(ITEM, source, move)
         db.run_many(sql, ((state, campaign, number, source) for number in numbers))
+
+
+def add_message(db: Database, channel: str, ts: str, campaign: str) -> None:
+    """Stores that this message asks its reader to decide in a campaign."""
+    sql = (
+        "INSERT INTO review_messages (channel, ts, campaign_id) VALUES (?, ?, ?) ON CONFLICT DO"
+        " NOTHING"
+    )
+    db.run(sql, channel, ts, campaign)
+
+
+def messages(db: Database, campaign: str) -> list[tuple[str, str]]:
+    """Returns channel and time of every message that asks somebody to decide in a campaign."""
+    sql = "SELECT channel, ts FROM review_messages WHERE campaign_id = ? ORDER BY ts, channel"
+    return [(str(channel), str(ts)) for channel, ts in db.rows(sql, campaign)]
+
+
+def forget_messages(db: Database, before: int) -> None:
+    """Deletes the messages of campaigns that were finished at `before`."""
+    sql = (
+        "DELETE FROM review_messages WHERE campaign_id IN (SELECT id FROM campaigns WHERE"
+        " finished_at < ?)"
+    )
+    db.run(sql, before)
 
 
 def _campaign(row: Sequence[Any]) -> Campaign:

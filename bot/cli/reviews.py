@@ -148,7 +148,7 @@ def _report(outcome: Decided, decision: Decision) -> None:
 
 def _lines_to_change(world: Context, review: str) -> None:
     found = describe_campaign(world, review)
-    for change in found.changes if found else ():
+    for change in found.view.changes if found else ():
         click.echo(f"\nroles.toml still has to change:\n\n{change}")
 
 
@@ -212,7 +212,7 @@ def _show(found: CampaignList, items: Iterable[Item]) -> None:
             for item in items
         ),
     )
-    for change in found.changes:
+    for change in view.changes:
         click.echo(f"\nroles.toml still has to change:\n\n{change}")
 
 

@@ -59,6 +59,8 @@ class Kind(StrEnum):
     SUGGEST_BUNDLE = "suggest_bundle"
     UPDATE_RAMP_NOTE = "update_ramp_note"
     SEND_DIGEST = "send_digest"
+    REVIEW_NOTE = "review_note"
+    UPDATE_REVIEW_NOTE = "update_review_note"
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,3 +373,16 @@ def send_digest(to: str, since: int, until: int) -> Effect:
     """The digest of the time from `since` to `until`, for a channel or one lead."""
     data = {"channel": to, "since": since, "until": until}
     return Effect(Kind.SEND_DIGEST, Queue.SLACK, f"to:{to}", data)
+
+
+def review_note(person: str, campaign: str, note: str) -> Effect:
+    """Asks one person to decide in a review, if something waits for them then; `note` is `started`
+    or `reminder`."""
+    data = {"person": person, "campaign": campaign, "note": note}
+    return Effect(Kind.REVIEW_NOTE, Queue.SLACK, f"to:{person}", data)
+
+
+def update_review_note(channel: str, ts: str, campaign: str) -> Effect:
+    """Shows in a posted message that the review is closed."""
+    data = {"channel": channel, "ts": ts, "campaign": campaign}
+    return Effect(Kind.UPDATE_REVIEW_NOTE, Queue.UPDATE, f"review:{channel}:{ts}", data)

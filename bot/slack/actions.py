@@ -34,7 +34,7 @@ from bot.operations.systems.acknowledge_alert import MOST as AT_ONE_PRESS
 from bot.operations.systems.acknowledge_alert import acknowledge_all as acknowledge_all_ends
 from bot.operations.systems.acknowledge_alert import acknowledge_end
 from bot.operations.systems.remove_orphan import ask_removal
-from bot.slack import onboarding
+from bot.slack import onboarding, reviews
 from bot.slack.audit_query import from_older
 from bot.slack.blocks import View
 from bot.slack.context import (
@@ -417,6 +417,9 @@ ACTIONS: Mapping[str, Route] = {
     Action.END_EMERGENCY: Route(once(end_access)),
     Action.PLAN_ONBOARDING: Route(onboarding.plan),
     Action.ONBOARDING_FORM: Route(onboarding.change_form),
+    Action.REVIEW: Route(reviews.press_review),
+    Action.REVIEW_PAGE: Route(reviews.turn_page),
+    Action.REVIEW_FIRST: Route(reviews.turn_page),
     Action.OPEN_STAGE: Route(onboarding.press_open),
     Action.PAUSE_RAMP: Route(once(onboarding.pause)),
     Action.RESUME_RAMP: Route(once(onboarding.resume)),

@@ -64,6 +64,7 @@ from bot.slack.context import (
 from bot.slack.onboarding import onboard
 from bot.slack.payloads import Command, unescape
 from bot.slack.response_urls import is_slacks
+from bot.slack.reviews import review
 from bot.slack.views import (
     answers,
     emergency_modal,
@@ -575,17 +576,7 @@ _AUDIT: Mapping[str, Callable[[ListenerContext, Command, Person], Message]] = {
 }
 
 
-# --- later
-
-
-def _later(verb: str, leads: bool = False) -> Callable[[ListenerContext, Command, Person], Message]:
-    """A verb that is not available yet; one for leads already refuses all others."""
-
-    def run(ctx: ListenerContext, said: Command, person: Person) -> Message:
-        refused = require_lead(ctx.world, person.id, verb) if leads else None
-        return _refused(refused) if refused else answers.later(verb)
-
-    return run
+# --- refusing
 
 
 def _refuse(
@@ -628,7 +619,7 @@ VERBS: Mapping[str, Verb] = {
         Verb("drift", drift, leads=True),
         Verb("explain", explain),
         Verb("onboard", onboard, leads=True),
-        Verb("review", _later("review", leads=True), leads=True),
+        Verb("review", review),
     )
 }
 """The verbs of `/access`; `views/help.py` describes them for people."""

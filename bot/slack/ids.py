@@ -41,6 +41,9 @@ class Action(StrEnum):
     CHANGE_MENTOR = "change_mentor"
     END_RAMP = "end_ramp"
     BACK = "back"
+    REVIEW = "review"
+    REVIEW_PAGE = "review_page"
+    REVIEW_FIRST = "review_first"
     FEEDBACK_USED = "feedback_used"
     FEEDBACK_UNNEEDED = "feedback_unneeded"
     FEEDBACK_MORE = "feedback_more"
@@ -58,6 +61,7 @@ class Modal(StrEnum):
     SIGN_REVIEW = "sign_review_modal"
     ONBOARDING = "onboarding_modal"
     MENTOR = "mentor_modal"
+    REVIEW = "review_modal"
     NOTICE = "notice_modal"
 
 
@@ -87,3 +91,6 @@ class Field(StrEnum):
     EMAIL = "email"
     BUNDLE = "bundle"
     MENTOR = "mentor"
+    ITEMS = "items"
+    EVERY = "every"
+    DECISION = "decision"

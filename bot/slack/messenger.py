@@ -56,6 +56,7 @@ from bot.operations.onboarding.suggest import suggested_now
 from bot.operations.people.describe_person import describe_home, describe_person
 from bot.operations.preapprovals.describe_preapprovals import get_preapproval
 from bot.operations.requests.describe_request import RequestCard, describe_request
+from bot.operations.reviews.waiting import find_campaign, record_review_note, waits_for
 from bot.operations.systems.describe_alerts import (
     AlertView,
     alerts_in,
@@ -82,6 +83,7 @@ from bot.slack.views import (
     lists,
     onboarding_notes,
     preapproval_parts,
+    review_notes,
     revoke_confirm,
     security_notes,
     thread_notes,
@@ -440,6 +442,21 @@ class Messenger:
         view = describe_digest(self._world, period)
         self.post(to, digest_message.render(view))
         work.finish(record_digest_sent, to, view.digest)
+
+    def review_note(self, work: Work) -> None:
+        """Asks a person to decide in a review, unless nothing waits for them now."""
+        person, campaign_id = work.data["person"], work.data["campaign"]
+        found = waits_for(self._world, person, campaign_id)
+        if found is not None and found[1]:
+            is_reminder = work.data["note"] == "reminder"
+            answer = self.post(person, review_notes.note(found[0], is_reminder))
+            work.finish(record_review_note, answer["channel"], answer["ts"], campaign_id)
+
+    def update_review_note(self, work: Work) -> None:
+        campaign = find_campaign(self._world, work.data["campaign"])
+        if campaign is not None:
+            message = review_notes.note(campaign, is_reminder=False)
+            self._show(work.data["channel"], work.data["ts"], message)
 
     def send_export(self, work: Work) -> None:
         """Writes to a file first, because the log may be larger than memory. The reader's authority

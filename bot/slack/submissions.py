@@ -35,6 +35,7 @@ from bot.slack.credentials_window import answer_window
 from bot.slack.ids import Field, Modal
 from bot.slack.onboarding import submit_mentor, submit_start
 from bot.slack.payloads import Shortcut, Submission
+from bot.slack.reviews import submit_review
 from bot.slack.views import answers, edit_modal, emergency_modal, request_modal, understood
 
 Reply = dict[str, Any]
@@ -252,5 +253,6 @@ FORMS: Mapping[str, Callable[[ListenerContext, Submission, Person], Reply]] = {
     Modal.SIGN_REVIEW: sign_review,
     Modal.ONBOARDING: submit_start,
     Modal.MENTOR: submit_mentor,
+    Modal.REVIEW: submit_review,
 }
 """The handler of each modal with inputs; the other modals only inform."""

@@ -113,6 +113,10 @@ HANDLERS: Mapping[Kind, Handler] = {
         on_refused=messages.report_unheard,
         resend_safe=False,
     ),
+    Kind.REVIEW_NOTE: Handler(
+        lambda deps, work: deps.messenger.review_note(work), resend_safe=False
+    ),
+    Kind.UPDATE_REVIEW_NOTE: Handler(lambda deps, work: deps.messenger.update_review_note(work)),
     Kind.SEND_EXPORT: Handler(lambda deps, work: deps.messenger.send_export(work)),
     Kind.VERIFY_AUDIT: Handler(anchors.verify_log),
     Kind.WRITE_ANCHOR: Handler(anchors.write_anchor, on_refused=None),

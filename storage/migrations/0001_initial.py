@@ -202,6 +202,11 @@ CREATE TABLE review_items (
 );
 CREATE INDEX review_items_pending ON review_items (campaign_id, number) WHERE state = 'pending';
 CREATE INDEX review_items_there ON review_items (campaign_id, kind) WHERE gone_at IS NULL;
+
+CREATE TABLE review_messages (
+  channel TEXT NOT NULL, ts TEXT NOT NULL, campaign_id TEXT NOT NULL, PRIMARY KEY (channel, ts)
+);
+CREATE INDEX review_messages_of ON review_messages (campaign_id);
 """
 
 # A membership is shared access of one grant, such as that to a group, stored before it is given.

@@ -202,7 +202,7 @@ class TestRolesFile:
         sweep_campaigns(made.world)
         found = describe_campaign(made.world, campaign)
         assert found is not None and found.view.undone == 1
-        assert "requesters = []" in found.changes[0] and state(made, campaign) == "closing"
+        assert "requesters = []" in found.view.changes[0] and state(made, campaign) == "closing"
         made.set_policy(shop_deploy='requesters = ["S0ENGINEERS"]')
         sweep_campaigns(made.world)
         assert state(made, campaign) == "closing", "the same group under its id"
@@ -210,7 +210,7 @@ class TestRolesFile:
         sweep_campaigns(made.world)
         assert state(made, campaign) == "finished"
         found = describe_campaign(made.world, campaign)
-        assert found is not None and found.changes == ()
+        assert found is not None and found.view.changes == ()
 
     @pytest.mark.parametrize("default", ["keep", "end"])
     def test_at_the_due_date_the_role_answers(self, made: Made, default: str) -> None:

@@ -499,7 +499,6 @@ RENDERS: dict[str, Render] = {
     ),
     "already decided": lambda text: answers.already_decided(worst_card(text), NOW),
     "unknown verb": answers.unknown_verb,
-    "later": answers.later,
     "broken": answers.broken,
     "done": answers.done,
     "request modal": wide_modal,

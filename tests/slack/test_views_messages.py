@@ -965,7 +965,6 @@ def test_what_goes_wrong_says_so_with_the_next_step() -> None:
     assert "ab12" in words(answers.broken("ab12"))
     assert "Try again in a minute" in words(answers.storage_down())
     assert "/access help" in words(answers.unknown_verb("foo"))
-    assert "/access review comes with a later version" in words(answers.later("review"))
 
 
 def test_what_was_sent_says_what_happens_now() -> None:

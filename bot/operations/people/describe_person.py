@@ -16,6 +16,7 @@ from bot.operations._usage import used_of
 from bot.operations.absence.describe_absence import absences_of
 from bot.operations.onboarding.describe_ramp import RampView, ramps_seen_by
 from bot.operations.preapprovals.describe_preapprovals import PreApprovalView, describe_preapprovals
+from bot.operations.reviews.waiting import SeenCampaign, campaigns_seen_by
 from bot.operations.systems.describe_alerts import AlertView, describe_alerts
 from storage import alerts, emergencies, grants, people, requests
 
@@ -63,6 +64,8 @@ class PersonView:
     decides_for: tuple[Delegation, ...] = ()
     ramps: tuple[RampView, ...] = ()
     """The open onboardings that this person sees: their own first, then those that they mentor."""
+    reviews: tuple[SeenCampaign, ...] = ()
+    """The open reviews in which something waits for this person; for a lead, all of them."""
     emergencies: tuple[EmergencyView, ...] = ()
     """For a lead: those whose review is not signed, oldest first."""
     open_emergencies: int = 0
@@ -101,6 +104,7 @@ def describe_home(world: Context, person_id: str, skip: int = 0) -> PersonView:
             preapprovals=describe_preapprovals(u, person_id),
             approvers={role.name: _approvers(u, role) for role in view.roles},
             ramps=tuple(ramps_seen_by(u, person_id)),
+            reviews=tuple(campaigns_seen_by(u, person_id)),
         )
         return _for_lead(u, view, skip) if seen_as_lead(u, person_id) is None else view
 

@@ -9,6 +9,7 @@ from storage import (
     ramps,
     renewals,
     requests,
+    reviews,
     ssh,
     tickets,
     tokens,
@@ -34,3 +35,4 @@ def forget_old(world: Context) -> None:
         private_answers.forget_homes(u.db, u.now - DAY)
         tickets.forget(u.db, u.now - DAY)
         ramps.forget_messages(u.db, u.now - MONTH)
+        reviews.forget_messages(u.db, u.now - MONTH)

@@ -2,7 +2,7 @@
 what was to end and is still there."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.core.approval import Refused
 from bot.core.model import ItemState, Person
@@ -19,10 +19,12 @@ MOST_PEOPLE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class CampaignView:
-    """A campaign, and the number of its items in each state."""
+    """A campaign, and the number of its items in each state. In a list, `changes` are the lines of
+    roles.toml without what is to end there, one text for each role."""
 
     campaign: Campaign
     counts: dict[ItemState, int]
+    changes: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -41,15 +43,13 @@ class CampaignView:
 @dataclass(frozen=True, slots=True)
 class CampaignList:
     """A campaign with all its items. `reviewers` has who decides on each pending item now, by
-    number, `people` everybody in it. `is_intact` says that the list is as it was frozen. `changes`
-    are the lines of roles.toml without what is to end there, one text for each role."""
+    number, `people` everybody in it. `is_intact` says that the list is as it was frozen."""
 
     view: CampaignView
     items: tuple[Item, ...]
     reviewers: dict[int, frozenset[str]]
     people: dict[str, Person]
     is_intact: bool
-    changes: tuple[str, ...]
 
 
 def list_campaigns(
@@ -61,7 +61,14 @@ def list_campaigns(
         if (refused := seen_as_lead(u, by)) is not None:
             return refused
         found = reviews.latest(u.db, limit) if every else reviews.unfinished(u.db)[:limit]
-        return [view_of(u, campaign) for campaign in found]
+        return [_with_changes(u, view_of(u, campaign)) for campaign in found]
+
+
+def _with_changes(u: Snapshot, view: CampaignView) -> CampaignView:
+    if not view.undone:
+        return view
+    standing = reviews.there(u.db, view.campaign.id, STANDING)
+    return replace(view, changes=tuple(changes_of(u, standing)))
 
 
 def view_of(u: Snapshot, campaign: Campaign) -> CampaignView:
@@ -78,12 +85,11 @@ def describe_campaign(world: Context, campaign_id: str) -> CampaignList | None:
         waiting = [item for item in items if item.state is ItemState.PENDING]
         able = {item.number: reviewers_of(u, item) for item in waiting}
         return CampaignList(
-            view_of(u, campaign),
+            replace(view_of(u, campaign), changes=tuple(changes_of(u, items))),
             tuple(items),
             able,
             _people(u, items, able.values()),
             is_intact=manifest_of(items) == campaign.manifest,
-            changes=tuple(changes_of(u, items)),
         )
 
 

@@ -1,12 +1,16 @@
-"""Provides what the operations on reviews share: who decides on an item, and its record."""
+"""Provides what the operations on reviews share: who decides on an item, its record, and what
+follows for messages."""
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
+from bot.core import effects
 from bot.core.audit import Event
 from bot.core.model import Grant
 from bot.core.review import Campaign, Decision, Item, ItemKind, reviewers
 from bot.core.roles import references
-from bot.operations._unit_of_work import Snapshot, UnitOfWork
+from bot.operations._unit_of_work import HOME_LASTS, Snapshot, UnitOfWork
+from storage import outbox, private_answers
 
 
 def reviewers_of(u: Snapshot, item: Item) -> frozenset[str]:
@@ -17,6 +21,32 @@ def reviewers_of(u: Snapshot, item: Item) -> frozenset[str]:
 def unknown_references(u: Snapshot) -> tuple[str, ...]:
     """The references of roles.toml of which Slack has not said whom they stand for."""
     return u.directory.called(u.directory.unresolved(sorted(references(u.policy))))
+
+
+def refresh_homes(u: UnitOfWork, deciders: Collection[str] = ()) -> None:
+    """Queues an update of each open App Home of a lead or of these deciders."""
+    concerned = u.leads.union(deciders)
+    looking = private_answers.open_homes(u.db, u.now - HOME_LASTS)
+    homes = [person for person in looking if person in concerned]
+    waiting = outbox.waiting(u.db, [effects.home_key(person) for person in homes])
+    u.do(
+        *(
+            effects.publish_home(person, last=True)
+            for person in homes
+            if effects.home_key(person) not in waiting
+        )
+    )
+
+
+def note_to_leads(u: UnitOfWork, note: str, campaign: Campaign, **facts: object) -> None:
+    """Queues a note about a campaign for the security channel."""
+    scope = str(campaign.scope)
+    u.notify_leads(note, campaign=campaign.id, scope=scope, due_at=campaign.due_at, **facts)
+
+
+def deciders_of(u: Snapshot, items: Iterable[Item]) -> list[str]:
+    """Everybody who may decide on one of these items now."""
+    return sorted(frozenset().union(*(reviewers_of(u, item) for item in items)))
 
 
 def record_decision(

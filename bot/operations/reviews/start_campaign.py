@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.core import effects
 from bot.core.approval import Refused
 from bot.core.audit import Event, rfc3339
 from bot.core.lifecycle import next_reminder
@@ -21,7 +22,12 @@ from bot.core.review import (
 )
 from bot.operations._leads_only import leads_only
 from bot.operations._unit_of_work import OUTDATED, Context, Snapshot, UnitOfWork, new_id, unit
-from bot.operations.reviews.shared import unknown_references
+from bot.operations.reviews.shared import (
+    deciders_of,
+    note_to_leads,
+    refresh_homes,
+    unknown_references,
+)
 from storage import ramps, reviews
 
 ACTION = "start a review"
@@ -92,4 +98,8 @@ def _started(u: UnitOfWork, campaign: Campaign, items: Sequence[Item]) -> Starte
         kinds={str(kind): count for kind, count in sorted(counts.items())},
         manifest=campaign.manifest,
     )
+    people = deciders_of(u, items)
+    u.do(*(effects.review_note(person, campaign.id, "started") for person in people))
+    note_to_leads(u, "campaign_started", campaign, items=len(items), people=len(people))
+    refresh_homes(u, people)
     return Started(campaign, counts)

@@ -3,13 +3,25 @@ the due date, and finishes a campaign when everything that was to end has ended.
 
 from collections.abc import Sequence
 
+from bot.core import effects
 from bot.core.audit import Event
-from bot.core.lifecycle import Move
+from bot.core.lifecycle import Move, next_reminder
 from bot.core.model import CampaignState, GrantState, ItemState
 from bot.core.onboarding import OPEN
-from bot.core.review import KEEP, STANDING, Campaign, Decision, Item, ItemKind, is_written
+from bot.core.review import (
+    KEEP,
+    REMINDERS,
+    STANDING,
+    UNDONE_AGAIN,
+    Campaign,
+    Decision,
+    Item,
+    ItemKind,
+    is_written,
+)
 from bot.operations._unit_of_work import SYSTEM, Context, Snapshot, UnitOfWork, reading, unit
 from bot.operations.reviews.decide_items import carry_out
+from bot.operations.reviews.shared import deciders_of, note_to_leads, refresh_homes
 from storage import grants, ramps, reviews
 
 BATCH = 200
@@ -40,6 +52,8 @@ def sweep_campaigns(world: Context) -> int:
 
 def _is_due(u: Snapshot, campaign: Campaign) -> bool:
     """Whether this campaign has something to do now, even if nothing of it is over."""
+    if campaign.remind_at is not None and campaign.remind_at <= u.now:
+        return True
     counts = reviews.counts(u.db, campaign.id)
     if campaign.state is CampaignState.CLOSING:
         return not counts[ItemState.ENDING]
@@ -96,10 +110,46 @@ def _advance(u: UnitOfWork, campaign_id: str) -> None:
         return
     counts = reviews.counts(u.db, campaign_id)
     if campaign.state is CampaignState.OPEN and not counts[ItemState.PENDING]:
-        reviews.move(u.db, campaign_id, Move.CLOSE, closed_at=u.now, remind_at=None)
+        _close(u, campaign, counts)
         campaign = reviews.get(u.db, campaign_id) or campaign
     if campaign.state is CampaignState.CLOSING and not counts[ItemState.ENDING]:
         _finish(u, campaign, counts)
+    elif campaign.remind_at is not None and campaign.remind_at <= u.now:
+        _remind(u, campaign, counts)
+
+
+def _close(u: UnitOfWork, campaign: Campaign, counts: dict[ItemState, int]) -> None:
+    remind_at = u.now + UNDONE_AGAIN
+    reviews.move(u.db, campaign.id, Move.CLOSE, closed_at=u.now, remind_at=remind_at)
+    for channel, ts in reviews.messages(u.db, campaign.id):
+        u.do(effects.update_review_note(channel, ts, campaign.id))
+    if counts[ItemState.ENDING]:
+        note_to_leads(u, "campaign_closed", campaign, **_outcome(u, campaign, counts))
+        refresh_homes(u)
+
+
+def _outcome(u: Snapshot, campaign: Campaign, counts: dict[ItemState, int]) -> dict[str, object]:
+    """How many items came to what, for a note. What nobody answered is in it apart."""
+    unanswered = reviews.unanswered(u.db, campaign.id, SYSTEM)
+    return {
+        **{str(state): count for state, count in counts.items()},
+        "unanswered_kept": unanswered[True],
+        "unanswered_ended": unanswered[False],
+    }
+
+
+def _remind(u: UnitOfWork, campaign: Campaign, counts: dict[ItemState, int]) -> None:
+    """Reminds the people for whom something waits; of a closing campaign, the leads. What was
+    missed while no process ran is sent once."""
+    if campaign.state is CampaignState.CLOSING:
+        note_to_leads(u, "campaign_undone", campaign, undone=counts[ItemState.ENDING])
+        next_at: int | None = u.now + UNDONE_AGAIN
+    else:
+        waiting = [i for i in reviews.items(u.db, campaign.id) if i.state is ItemState.PENDING]
+        people = deciders_of(u, waiting)
+        u.do(*(effects.review_note(person, campaign.id, "reminder") for person in people))
+        next_at = next_reminder(u.now, campaign.due_at, REMINDERS)
+    reviews.set_reminder(u.db, campaign.id, next_at)
 
 
 def _finish(u: UnitOfWork, campaign: Campaign, counts: dict[ItemState, int]) -> None:
@@ -114,3 +164,5 @@ def _finish(u: UnitOfWork, campaign: Campaign, counts: dict[ItemState, int]) -> 
         items=sum(counts.values()),
         states={str(state): count for state, count in counts.items() if count},
     )
+    note_to_leads(u, "campaign_finished", campaign, **_outcome(u, campaign, counts))
+    refresh_homes(u)

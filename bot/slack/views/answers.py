@@ -372,21 +372,6 @@ def unknown_verb(word: str) -> Message:
     )
 
 
-def later(verb: str) -> Message:
-    """A command of a later version."""
-    return message(
-        "This comes with a later version.",
-        paragraph(
-            [
-                code(f"/access {verb}", 80),
-                " comes with a later version. ",
-                bold("/access help"),
-                " lists the rest.",
-            ]
-        ),
-    )
-
-
 def broken(reference: str) -> Message:
     """An unexpected error; `reference` finds it in the log."""
     words = (

@@ -31,6 +31,11 @@ VERBS: tuple[tuple[str, str], ...] = (
         "approvers: somebody else decides in your place until then",
     ),
     ("/access back", "approvers: you decide again, and your delegate does not"),
+    (
+        "/access review",
+        "keep or end the access that a review asks you about; leads: list shows all reviews, and"
+        " start [due 7d] [role:R] [system:S] begins one",
+    ),
     ("/access help", "this"),
 )
 

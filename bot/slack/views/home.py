@@ -34,7 +34,7 @@ from bot.slack.blocks import (
 )
 from bot.slack.ids import Action
 from bot.slack.payloads import BadPayload
-from bot.slack.views import onboarding_lists, preapproval_parts
+from bot.slack.views import onboarding_lists, preapproval_parts, review_notes
 from bot.slack.views._fit import fit
 from bot.slack.views._parts import (
     decision_buttons,
@@ -68,6 +68,7 @@ CHARACTERS = 60_000
 """The most characters of one section; only the size of a request to Slack limits it."""
 
 EMERGENCY_BLOCKS = 9
+REVIEW_BLOCKS = 6
 _FURTHEST = 100_000
 _NAMED_APPROVERS = 3
 _REASON = 200
@@ -104,10 +105,10 @@ def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View
     if why := _why_empty(view):
         return _home([header("Access"), paragraph([why])])
     page, banner = _Page(section, skip), _emergencies(view)
-    crowd = sum(map(bool, (banner, view.ramps, view.preapprovals)))
+    crowd = sum(map(bool, (banner, view.ramps, view.preapprovals, view.reviews)))
 
     def room(most: int) -> int:
-        """Emergencies, onboardings and pre-approvals leave less room for each section."""
+        """Emergencies, reviews, onboardings and pre-approvals leave less room for each section."""
         return most * 2 // (2 + crowd)
 
     held = _rows(held_rows(view, now), HELD, page, len(view.held), room(16))
@@ -120,6 +121,7 @@ def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View
         *(held or [_nothing(view)]),
         *_titled("Waiting for a decision", pending_rows(view), PENDING, page, pending, room(8)),
         *_titled("Waiting for you", _waiting_rows(view), DECIDE, page, mine, room(18)),
+        *_reviews(view),
         *_titled("What you may ask for", _role_rows(view), ASK, page, len(view.roles), room(8)),
         *_preapproved(view, page, room(8)),
         *_recent(view),
@@ -171,6 +173,16 @@ def _emergency(view: PersonView, each: EmergencyView) -> list[Block]:
             is_open=not mine,
         ),
     ]
+
+
+def _reviews(view: PersonView) -> list[Block]:
+    """The open reviews, those that are due first before the others."""
+    if not view.reviews:
+        return []
+    rows = [review_notes.row(each) for each in view.reviews]
+    shown, missing = fit(rows, REVIEW_BLOCKS, CHARACTERS)
+    more = [context(f"and {missing} more, which /access review list shows.")] if missing else []
+    return [divider(), header(f"Reviews ({len(view.reviews)})"), *shown, *more]
 
 
 def _start(view: PersonView) -> list[Block]:

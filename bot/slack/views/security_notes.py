@@ -667,6 +667,84 @@ def _review_open(facts: Facts) -> Message:
     )
 
 
+def _campaign_started(facts: Facts) -> Message:
+    items, people = _counted(facts["items"], "item"), int(str(facts["people"]))
+    asked = "1 person decides" if people == 1 else f"{people} people decide"
+    return message(
+        f"A review of access has started: {items}.",
+        paragraph(
+            [bold("A review has started"), " of ", bold(str(facts["scope"])), f": {items}."],
+            [f"{asked} on them until ", date(int(str(facts["due_at"]))), "."],
+        ),
+    )
+
+
+def _campaign_closed(facts: Facts) -> Message:
+    return message(
+        f"A review of access is closed, and {facts['ending']} of its items are still to end.",
+        paragraph(
+            [bold("A review is closed"), " of ", bold(str(facts["scope"])), ": ", _outcome(facts)],
+            *_unanswered(facts),
+            _undone(facts),
+        ),
+    )
+
+
+def _campaign_undone(facts: Facts) -> Message:
+    return message(
+        f"A review of access is not finished: {facts['undone']} of its items are still there.",
+        paragraph(
+            [
+                bold("A review is not finished"),
+                " of ",
+                bold(str(facts["scope"])),
+                f": {facts['undone']} to end and still there.",
+            ],
+            _undone(facts),
+        ),
+    )
+
+
+def _campaign_finished(facts: Facts) -> Message:
+    return message(
+        "A review of access is finished: everything that was to end has ended.",
+        paragraph(
+            [
+                *(bold("A review is finished"), " of ", bold(str(facts["scope"])), ": "),
+                _outcome(facts),
+            ],
+            *_unanswered(facts),
+            ["The report: ", code(f"access-bot reviews show {facts['campaign']} --csv"), "."],
+        ),
+    )
+
+
+def _outcome(facts: Facts) -> str:
+    named = {
+        "kept": "kept",
+        "ended": "ended",
+        "ending": "to end and still there",
+        "gone": "over before anybody decided",
+    }
+    return ", ".join(f"{facts[key]} {words}" for key, words in named.items() if facts[key]) + "."
+
+
+def _unanswered(facts: Facts) -> list[list[Part]]:
+    kept, ended = int(str(facts["unanswered_kept"])), int(str(facts["unanswered_ended"]))
+    if not kept and not ended:
+        return []
+    words = f"Nobody answered {kept + ended} of them until the due date"
+    return [[f"{words}: {kept} stay, {ended} end, as their roles say."]]
+
+
+def _undone(facts: Facts) -> list[Part]:
+    command = f"access-bot reviews show {facts['campaign']} --undone"
+    return [code(command), " lists them. ", code("/access review list"), _LINES]
+
+
+_LINES = " has the lines of roles.toml to change."
+
+
 def _list(value: object) -> list[object]:
     return [*value] if isinstance(value, list | tuple) else []
 
@@ -722,4 +800,8 @@ _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "log_broken": _log_broken,
     "head_anchored": _head_anchored,
     "review_open": _review_open,
+    "campaign_started": _campaign_started,
+    "campaign_closed": _campaign_closed,
+    "campaign_undone": _campaign_undone,
+    "campaign_finished": _campaign_finished,
 }
