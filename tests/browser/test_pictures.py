@@ -26,6 +26,7 @@ PASSING = {
     r"\b\d\d:\d\d\b": "12:00",
     r"\b[rg][a-z0-9]{11}\b": "xxxxxxxxxxxx",
     r"\d[\w ]* left\b": "8h left",
+    r"\b[A-Z][a-z]{2} \d{1,2}, \d{4}\b": "Jan 1, 2030",
 }
 
 
@@ -99,3 +100,26 @@ def test_the_audit_table(photographed: Callable[..., Window]) -> None:
     log = chiara.message("Audit log, newest first")
     expect(log.get_by_role("row").filter(has_text="grant:credentials:shown")).to_be_visible()
     compared("audit", chiara, log)
+
+
+def test_the_card_of_a_request(photographed: Callable[..., Window]) -> None:
+    ben = photographed("ben", "#access-approvals", 560, 760)
+    ben.message("SHOP-15").get_by_role("button", name="Details").click()
+    card = ben.dialog("Details")
+    expect(card.get_by_text("met: may ask for this role")).to_be_visible()
+    compared("card", ben, card)
+
+
+def test_the_plan_of_an_onboarding(
+    photographed: Callable[..., Window], story: DemoEnvironment
+) -> None:
+    chiara = photographed("chiara", "#access-approvals", 560, 760)
+    chiara.write("/access onboard")
+    form, lead = chiara.dialog("Plan an onboarding"), story.sandbox.person("chiara")
+    empty = lead.view()
+    form.get_by_label("Newcomer").select_option("Dev Patel")
+    lead.wait_for(lambda: lead.view() != empty)
+    form.get_by_label("Bundle").select_option("New engineer")
+    expect(form).to_contain_text("when the mentor opens it")
+    form.get_by_label("Mentor").select_option("Ben Okafor")
+    compared("onboarding", chiara, form)
