@@ -39,6 +39,7 @@ def summary(policy: Policy) -> Summary:
             "security_channel": workspace.security_channel,
             "approvals_channel": workspace.approvals_channel,
             "timezone": workspace.timezone,
+            "has_hours": any(map(_has_hours, policy.roles.values())),
         },
         "systems": {
             name: {"connector": system.connector, "settings": system.reach}
@@ -59,6 +60,11 @@ def summary(policy: Policy) -> Summary:
             "stream": [f"{stream.name} ({stream.kind})" for stream in policy.streams],
         },
     }
+
+
+def _has_hours(role: Role) -> bool:
+    hours = [rule.hours for rule in role.auto_approve] + [rule.hours for rule in role.deny]
+    return any(each is not None for each in hours)
 
 
 def _rules(role: Role) -> dict[str, Any]:
@@ -102,6 +108,7 @@ def changes(old: Summary, new: Summary) -> list[Change]:
     """
     found = [
         *_keys("workspace", old["workspace"], new["workspace"], _WORKSPACE),
+        *_timezone(old["workspace"], new["workspace"]),
         *_systems(old["systems"], new["systems"]),
         *_people(old["people"], new["people"]),
         *_roles(old["roles"], new["roles"]),
@@ -182,7 +189,6 @@ _WORKSPACE: Mapping[str, tuple[Judge, Show]] = {
     "leads": (_added, _said),
     "security_channel": (_always, _said),
     "approvals_channel": (_never, _said),
-    "timezone": (_never, _said),
 }
 _ROLE: Mapping[str, tuple[Judge, Show]] = {
     "approvers": (_added, _said),
@@ -229,6 +235,18 @@ def _keys(
         was, now = old[key], new[key]
         text = _entries(was, now) if isinstance(was, list) else f"was {show(was)}, is {show(now)}"
         yield Change(loosens(was, now), f"{table}.{key}".removeprefix("."), text)
+
+
+def _timezone(old: Summary, new: Summary) -> Iterator[Change]:
+    """Looser where rules have hours, because they may hold at more times now, or deny at fewer."""
+    was, now = old.get("timezone"), new["timezone"]
+    if was is None or was == now:
+        return
+    text = f"was {was}, is {now}"
+    moves = bool(old.get("has_hours") or new["has_hours"])
+    if moves:
+        text += ", which moves the hours of rules"
+    yield Change(moves, "workspace.timezone", text)
 
 
 def _same(old: object, new: object) -> bool:

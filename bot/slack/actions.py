@@ -199,7 +199,7 @@ def renew(world: Context, click: Click, person: Person) -> None:
     if isinstance(outcome, Submitted):
         reply_text(world, click, f"Sent to the approvers. {outcome.why}")
     if isinstance(outcome, Waiting):
-        reply_text(world, click, answers.waits_for_slack(outcome.role))
+        reply_text(world, click, answers.waits_for_slack(outcome))
     if isinstance(outcome, AlreadyPending):
         why = (
             "You have already requested more time, so nothing new was sent. /access list shows it."

@@ -219,7 +219,7 @@ def emergency_answer(ctx: ListenerContext, outcome: Called | Repeated) -> Messag
         case AlreadyPending():
             return answers.already_pending(outcome.request, ctx.now)
         case Waiting():
-            return answers.done(answers.waits_for_slack(outcome.role))
+            return answers.done(answers.waits_for_slack(outcome))
         case Started() | NeedsPress():
             card = describe_request(ctx.world, outcome.request.id)
             return answers.emergency(card) if card else None
@@ -254,7 +254,7 @@ def _asked(
     if isinstance(outcome, AlreadyPending):
         return answers.already_pending(outcome.request, ctx.now)
     if isinstance(outcome, Waiting):
-        return answers.done(answers.waits_for_slack(outcome.role))
+        return answers.done(answers.waits_for_slack(outcome))
     if isinstance(outcome, AlreadyHeld):
         return answers.already_held(outcome.grant, ctx.now)
     if isinstance(outcome, GrantedAtOnce):

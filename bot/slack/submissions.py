@@ -97,7 +97,7 @@ def _asked(ctx: ListenerContext, form: Submission, outcome: Outcome | Repeated, 
         )
         return field_error(form, Field.ROLE, why)
     if isinstance(outcome, Waiting):
-        return replace_with_notice("Request access", answers.waits_for_slack(outcome.role))
+        return replace_with_notice("Request access", answers.waits_for_slack(outcome))
     if isinstance(outcome, AlreadyPending):
         return replace_with_notice(
             "Waiting already", answers.already_pending(outcome.request, ctx.now)["text"]
@@ -152,7 +152,7 @@ def _called(ctx: ListenerContext, form: Submission, outcome: Called | Repeated) 
             why = "You called this before, and it waits for one press. /access list shows it."
             return field_error(form, Field.ROLE, why)
         case Waiting():
-            return replace_with_notice(emergency_modal.TITLE, answers.waits_for_slack(outcome.role))
+            return replace_with_notice(emergency_modal.TITLE, answers.waits_for_slack(outcome))
         case Started() | NeedsPress():
             card = describe_request(ctx.world, outcome.request.id)
             if card is not None:

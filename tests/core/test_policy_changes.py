@@ -147,6 +147,23 @@ def test_a_change_of_the_workspace_is_reported_as_looser_or_not(
     assert found == [(f"workspace.{text}", loosens)]
 
 
+HOURS = {
+    "of an approval": '[[roles.{}.auto_approve]]\nname = "r"\nhours = "Mon 08:00-19:00"\n',
+    "of a denial": '[[roles.{}.deny]]\nname = "r"\nhours = "Mon 08:00-19:00"\nreason = "No."\n',
+    "of no rule": '[[roles.{}.auto_approve]]\nname = "r"\nmembers = ["@sre"]\n',
+}
+
+
+@pytest.mark.parametrize("rule", HOURS)
+def test_another_timezone_loosens_where_rules_have_hours(rule: str) -> None:
+    role = HOURS[rule].format("shop-admin")
+    before = policy_text(shop_admin=role)
+    after = policy_text(WORKSPACE.replace("Europe/Berlin", "UTC"), shop_admin=role)
+    moves = ", which moves the hours of rules" if rule != "of no rule" else ""
+    text = f"workspace.timezone: was Europe/Berlin, is UTC{moves}"
+    assert compared(before, after) == [(text, bool(moves))]
+
+
 DB = '[systems.db]\nconnector = "postgres"\nurl = "${URL}"\naddress = "a"\nsecret = "${SECRET}"\n'
 LEADS_ELSEWHERE = "systems.db: has other settings: access may be on another system, or wider there"
 SYSTEM = {

@@ -16,7 +16,7 @@ from bot.slack.commands import VERBS
 from bot.slack.ids import Field, Modal
 from bot.slack.views.help import LEAD_VERBS
 from bot.slack.views.help import VERBS as HELP_VERBS
-from tests.builders import a_policy
+from tests.builders import SYSTEMS, a_policy
 from tests.factories import ANA, BEN, LEA, START, a_person
 from tests.slack.slack_driver import SlackDriver, a_command, words
 
@@ -57,6 +57,19 @@ def test_a_request_waits_for_slack_when_nobody_asked_for_a_minute_who_its_person
         driver.command("request shop-admin fix the till")
     )
     assert driver.requests() == [] and len(driver.work("ask")) == 1
+
+
+@pytest.mark.parametrize("looked_up", [True, False])
+def test_the_answer_mentions_the_ticket_only_where_one_is_looked_up(
+    driver: SlackDriver, looked_up: bool
+) -> None:
+    jira = '[tickets]\nkind = "jira"\nurl = "https://acme.atlassian.net"\ntoken = "s3cret:x"\n'
+    own = "ticket = '^OPS-[0-9]+$'" if looked_up else ""
+    driver.made.set_policy(systems=SYSTEMS + jira, shop_admin=own)
+    driver.made.clock.at += 61
+    said = words(driver.command("request shop-admin OPS-1 fix the till"))
+    assert "I am asking Slack who you are" in said
+    assert ("look up the ticket" in said) is looked_up
 
 
 def test_an_end_is_meant_in_the_zone_of_who_asks(driver: SlackDriver) -> None:

@@ -4,12 +4,16 @@ one."""
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from bot.core.model import EndReason, RequestState
+from bot.operations.people.describe_person import describe_home
 from bot.sandbox.blocks import validate_message
-from bot.slack.views import approval_message, request_details
+from bot.slack.views import approval_message, home, request_details
 from bot.slack.views._parts import ended_because
+from tests.builders import SYSTEMS
+from tests.factories import BEN, START, make_world
 from tests.slack.views_samples import ENDED, NOW, a_card, a_grant, a_request
 
 PAGE = "https://acme.atlassian.net/browse/OPS-1"
@@ -39,6 +43,18 @@ def test_a_card_links_its_ticket() -> None:
 def test_the_details_link_it() -> None:
     card = a_card(request=a_request(ticket="OPS-1"), ticket_link=PAGE)
     assert [each["url"] for each in links(request_details.render(card))] == [PAGE]
+
+
+def test_home_links_the_ticket_of_what_waits_for_a_decision(tmp_path: Path) -> None:
+    made = make_world(tmp_path)
+    jira = '[tickets]\nkind = "jira"\nurl = "https://acme.atlassian.net"\ntoken = "s3cret:x"\n'
+    made.a_request("reports-read")
+    assert links(home.render(describe_home(made.world, BEN), START)) == []
+    made.set_policy(systems=SYSTEMS + jira)
+    assert [
+        (each["url"], each["text"])
+        for each in links(home.render(describe_home(made.world, BEN), START))
+    ] == [(PAGE, "OPS-1")]
 
 
 def test_without_a_known_page_it_is_text_only() -> None:

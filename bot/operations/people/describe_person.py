@@ -9,6 +9,7 @@ from bot.core.eligibility import may_request
 from bot.core.emergency import EmergencyReview, as_emergency, marked
 from bot.core.model import Delegation, Grant, Person, Request, Urgency
 from bot.core.roles import Role
+from bot.core.tickets import ticket_link
 from bot.core.usage import GrantUsage
 from bot.operations._leads_only import seen_as_lead
 from bot.operations._unit_of_work import Context, Snapshot, reading
@@ -60,6 +61,9 @@ class PersonView:
     open_alerts: int = 0
     names: dict[str, str] = field(default_factory=dict)
     rights: dict[str, Right] = field(default_factory=dict)
+    ticket_links: dict[str, str] = field(default_factory=dict)
+    """Where people see the tickets of `waiting_for_me`, by request; "" for those without an
+    address."""
     away: Delegation | None = None
     decides_for: tuple[Delegation, ...] = ()
     ramps: tuple[RampView, ...] = ()
@@ -100,6 +104,12 @@ def describe_home(world: Context, person_id: str, skip: int = 0) -> PersonView:
             names=absences.names,
             waiting_for_me=tuple(request for request, _ in waiting),
             rights={request.id: right for request, right in waiting},
+            ticket_links={
+                request.id: ticket_link(
+                    u.policy.workspace.ticket_url, u.policy.tickets, request.ticket
+                )
+                for request, _ in waiting
+            },
             recent=tuple(requests.decided_of(u.db, person_id, RECENT)),
             preapprovals=describe_preapprovals(u, person_id),
             approvers={role.name: _approvers(u, role) for role in view.roles},

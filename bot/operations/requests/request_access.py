@@ -79,9 +79,11 @@ class AlreadyHeld:
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """Queued until Slack has said who is in the groups of the role and its ticket was looked up,
-    and for a process that has the roles.toml in force. The answer follows."""
+    and for a process that has the roles.toml in force. The answer follows. `has_ticket` says
+    whether a ticket is looked up."""
 
     role: str
+    has_ticket: bool = False
 
 
 Outcome = Submitted | GrantedAtOnce | AlreadyPending | AlreadyHeld | Refused | Waiting
@@ -179,7 +181,8 @@ def wait_for_slack(
             u.refuse(refused, person, "request", role=role.name)
         return refused
     u.do(effects.ask(person, role.name, u.now + role.pending_timeout, asked))
-    return Waiting(role.name)
+    has_ticket = bool(asked.get("ticket")) and role.ticket is not None
+    return Waiting(role.name, has_ticket and u.policy.tickets is not None)
 
 
 def _refusal(u: UnitOfWork, role: Role, ask: Ask) -> Refused | None:

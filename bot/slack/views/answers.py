@@ -10,7 +10,7 @@ from bot.operations.absence.describe_absence import Absences
 from bot.operations.absence.go_away import Away
 from bot.operations.grants.describe_grant import GrantView
 from bot.operations.requests.describe_request import RequestCard
-from bot.operations.requests.request_access import GrantedAtOnce, Submitted
+from bot.operations.requests.request_access import GrantedAtOnce, Submitted, Waiting
 from bot.slack.blocks import (
     Block,
     Message,
@@ -218,12 +218,13 @@ def absences(known: Absences) -> Message:
     return message("Who decides in whose place.", paragraph(*(lines or [none])))
 
 
-def waits_for_slack(role: str) -> str:
+def waits_for_slack(waiting: Waiting) -> str:
     """For a person who requests a role before Slack has reported the members of its groups,
     or before its ticket was looked up."""
+    ticket = ", and I look up the ticket" if waiting.has_ticket else ""
     return (
-        f"I am asking Slack who you are and who is in the groups of {role}, and I look up the"
-        " ticket if it needs one. The answer follows in a moment."
+        f"I am asking Slack who you are and who is in the groups of {waiting.role}{ticket}. The"
+        " answer follows in a moment."
     )
 
 

@@ -26,6 +26,7 @@ from bot.slack.blocks import (
     date,
     divider,
     header,
+    link,
     paragraph,
     plain,
     quote,
@@ -261,14 +262,16 @@ def _waiting_rows(view: PersonView) -> Iterable[list[Block]]:
         why = right_line(view.rights.get(request.id), view.person.id, view.names)
         length = bold(format_duration(request.duration))
         yield [
-            paragraph([*asks, length, "."], why, _ticket(request)),
+            paragraph([*asks, length, "."], why, _ticket(view, request)),
             rich(quote(request.reason, 500)),
             actions(*decision_buttons(request, f"{request.role} ({request.id})")),
         ]
 
 
-def _ticket(request: Request) -> list[Part]:
-    return ["Ticket: ", bold(request.ticket, 100)] if request.ticket else []
+def _ticket(view: PersonView, request: Request) -> list[Part]:
+    if not request.ticket:
+        return []
+    return ["Ticket: ", link(request.ticket, view.ticket_links.get(request.id, ""), 100)]
 
 
 def _role_rows(view: PersonView) -> Iterable[list[Block]]:
