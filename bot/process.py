@@ -49,6 +49,7 @@ from bot.operations.reviews.sweep_campaigns import sweep_campaigns
 from bot.operations.systems.alert_due import watch_ends
 from bot.operations.systems.reconcile_nightly import reconcile_nightly
 from bot.operations.usage.count_usage import UsageMeter
+from bot.operations.usage.prune_usage import prune_usage
 from bot.slack.connect import ConnectLoop
 from bot.slack.direct_post import DirectPost
 from bot.slack.identity import Identity
@@ -208,6 +209,7 @@ class Worker:
             "answers": PeriodicJob(60, lambda: forget_answers(world)),
             "anchor": PeriodicJob(ANCHOR_EVERY, lambda: anchor_daily(world)),
             "repeats": PeriodicJob(10, lambda: record_repeats(world)),
+            "retention": PeriodicJob(6 * 3600, lambda: prune_usage(world)),
             "people": PeriodicJob(6 * 3600, lambda: save_refresh(world, ["people"])),
         }
 

@@ -63,6 +63,14 @@ def drop(db: Database, key: str) -> None:
     db.run("DELETE FROM key_values WHERE key = ?", key)
 
 
+def drop_ending(db: Database, prefix: str, ending: str) -> int:
+    """Deletes the keys with this prefix and this ending; returns their number."""
+    sql = "DELETE FROM key_values WHERE substr(key, 1, ?) = ? AND substr(key, -?) = ?"
+    if not db.is_sqlite:
+        sql = "DELETE FROM key_values WHERE substr(key, 1, ?) = ? AND right(key, ?) = ?"
+    return db.run(sql, len(prefix), prefix, len(ending), ending)
+
+
 def claim_key(db: Database, key: str, at: int) -> bool:
     """Claims an idempotency key; returns False if it was used before. Call it in the transaction of
     its effect."""

@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.core.model import CLOCKS_APART, Directory, Person, folded
 from storage import delegations, key_values
@@ -17,6 +17,7 @@ _ANSWERED = "answered "
 _READ = "groups read"
 _BOUND = "bound "
 _MOVED = "moved "
+_NAMELESS = "pseudonymised "
 _FIT = f"SELECT id, email FROM people WHERE email <> '' AND {_FLAGS} = 0 ORDER BY id"
 """Members choose their own address: an outsider's must not hide that of one of us."""
 _HELD = "state NOT IN ('ended', 'failed') AND state IN ('scheduled', 'starting', 'active')"
@@ -63,6 +64,24 @@ def several(db: Reads, ids: Iterable[str]) -> dict[str, Person]:
     return {str(row[0]): _person(row) for row in rows}
 
 
+def pseudonymise(db: Database, person: str) -> None:
+    """Replaces the name of a deactivated person by their id, also when Slack describes them
+    again."""
+    key_values.put(db, _NAMELESS + person, "1")
+    db.run("UPDATE people SET name = id, email = '', tz = 'UTC' WHERE id = ?", person)
+    changed(db)
+
+
+def _without_names(db: Database, people: Iterable[Person]) -> list[Person]:
+    """People as they are stored: one who was pseudonymised has a name again only as a member."""
+    return [
+        replace(p, name=p.id, email="", tz="UTC")
+        if p.deleted and key_values.get(db, _NAMELESS + p.id)
+        else p
+        for p in people
+    ]
+
+
 def forget_after(db: Database, at: int) -> None:
     """Marks what Slack supposedly said after `at` as unknown."""
     db.run("UPDATE people SET checked_at = 0 WHERE checked_at > ?", at)
@@ -73,7 +92,7 @@ def forget_after(db: Database, at: int) -> None:
 def save(db: Database, people: Iterable[Person], now: int) -> bool:
     """Stores people from Slack, keeping the newest version; returns whether that changes what
     references resolve to. A stored time well after `now` is replaced, because a clock was wrong."""
-    people = list(people)
+    people = _without_names(db, people)
     ids = [p.id for p in people]
     before = _known(db, ids)
     sql = (

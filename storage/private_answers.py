@@ -86,3 +86,9 @@ def open_homes(db: Database, since: int) -> list[str]:
 
 def forget_homes(db: Database, before: int) -> None:
     db.run("DELETE FROM open_homes WHERE at < ?", before)
+
+
+def forget_person(db: Database, person: str) -> None:
+    """Deletes the answers that this person was shown, and that their App Home is open."""
+    db.run("DELETE FROM private_answers WHERE person = ?", person)
+    db.run("DELETE FROM open_homes WHERE person = ?", person)

@@ -107,6 +107,11 @@ def set_newcomer(db: Database, ramp: str, newcomer: str) -> None:
     db.run("UPDATE ramps SET newcomer = ? WHERE id = ? AND newcomer = ''", newcomer, ramp)
 
 
+def forget_email(db: Database, newcomer: str) -> None:
+    """Deletes the address with which a person was invited."""
+    db.run("UPDATE ramps SET email = '' WHERE newcomer = ?", newcomer)
+
+
 def set_mentor(db: Database, ramp: str, mentor: str, before: str) -> bool:
     """Names another mentor; returns False if somebody did meanwhile."""
     sql = f"UPDATE ramps SET mentor = ? WHERE id = ? AND mentor = ? AND mentor <> ? AND {_IS_OPEN}"

@@ -89,3 +89,9 @@ def numbers(db: Database, grants: Sequence[str]) -> dict[tuple[str, str], dict[s
     for grant, system, method, allowed in db.rows(sql, *grants):
         found.setdefault((grant, system), {})[method or UNKNOWN] = int(allowed)
     return found
+
+
+def forget(db: Database, grants: Sequence[str]) -> None:
+    """Deletes the paths of these grants."""
+    marks = ", ".join("?" * len(grants))
+    db.run(f"DELETE FROM recorded_paths WHERE grant_id IN ({marks})", *grants)

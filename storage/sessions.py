@@ -137,3 +137,8 @@ def listing(db: Database, grant: str | None, limit: int) -> list[Row]:
 def _row(row: tuple[Any, ...]) -> Row:
     found = Row(*row)
     return found._replace(watched=bool(found.watched), used_after_end=bool(found.used_after_end))
+
+
+def forget(db: Database, grants: Sequence[str]) -> None:
+    """Deletes the sessions of these grants."""
+    db.run(f"DELETE FROM sessions WHERE grant_id IN ({', '.join('?' * len(grants))})", *grants)

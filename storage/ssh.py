@@ -110,3 +110,8 @@ def keep_key(db: Database, person: str, line: str, at: int) -> None:
         " excluded.line"
     )
     db.run(sql, person, line, at)
+
+
+def forget_key(db: Database, person: str) -> None:
+    """Deletes a person's public key, whose comment may have their name."""
+    db.run("DELETE FROM ssh_keys WHERE person = ?", person)

@@ -86,3 +86,38 @@ def was_used(db: Database, grant: str, system: str) -> bool:
         db.row("SELECT 1 FROM first_uses WHERE grant_id = ? AND system = ?", grant, system)
         is not None
     )
+
+
+def old(db: Database, before: int) -> list[str]:
+    """Returns the ended grants that were summed up in the log, were last used before that time, and
+    have details of their use left."""
+    sql = (
+        f"SELECT g.id FROM grants g WHERE {_OVER} AND COALESCE(g.ended_at, g.ends_at) < ?"
+        f" AND ({_DETAILED})"
+        " AND NOT EXISTS (SELECT 1 FROM usage u WHERE u.grant_id = g.id AND u.last_at >= ?)"
+        " AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.grant_id = g.id AND s.seen_at >= ?)"
+        " ORDER BY g.id"
+    )
+    return [str(grant) for (grant,) in db.rows(sql, before, before, before)]
+
+
+def detailed_of(db: Database, person: str) -> list[str]:
+    """Returns the ended grants of a person that were summed up and have details left."""
+    sql = f"SELECT g.id FROM grants g WHERE g.person = ? AND {_OVER} AND ({_DETAILED})"
+    return [str(grant) for (grant,) in db.rows(sql, person)]
+
+
+_OVER = (
+    "g.state IN ('ended', 'failed') AND EXISTS (SELECT 1 FROM audit a WHERE a.\"grant\" = g.id AND"
+    " a.event = 'grant:use:summed')"
+)
+_DETAILED = (
+    "EXISTS (SELECT 1 FROM usage u WHERE u.grant_id = g.id AND u.source <> 'summed')"
+    " OR EXISTS (SELECT 1 FROM sessions s WHERE s.grant_id = g.id)"
+    " OR EXISTS (SELECT 1 FROM recorded_paths p WHERE p.grant_id = g.id)"
+)
+
+
+def forget(db: Database, grants: Sequence[str]) -> None:
+    """Deletes the counts of these grants."""
+    db.run(f"DELETE FROM usage WHERE grant_id IN ({', '.join('?' * len(grants))})", *grants)

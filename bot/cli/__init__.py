@@ -66,6 +66,7 @@ class Commands(LazyGroup):
             ("policy", "bot.cli.policy", "Explain a role, and compare two roles.toml."),
             ("panic", "bot.cli.panic", "End access now, and block new access until `resume`."),
             ("resume", "bot.cli.panic", "Allow access again after `panic`."),
+            ("people", "bot.cli.people", "Pseudonymise people who have left."),
             ("backup", "bot.cli.backup", "Copy the database into a file while the bot runs."),
             ("restore", "bot.cli.backup", "Put a copy of the database back."),
             ("audit", "bot.cli.audit", "Query, export and verify the audit log."),

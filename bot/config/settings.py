@@ -52,6 +52,7 @@ NEEDS: Mapping[str, frozenset[Need]] = {
     "panic": frozenset({Need.KEYS}),
     "resume": frozenset({Need.KEYS}),
     "audit": frozenset({Need.KEYS}),
+    "people": frozenset({Need.KEYS}),
     "backup": frozenset({Need.KEYS}),
     "restore": frozenset({Need.KEYS}),
     "usage": frozenset({Need.KEYS}),

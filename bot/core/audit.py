@@ -88,6 +88,8 @@ class Event(StrEnum):
     STREAM_RESUMED = "audit:stream:resumed"
     COPY_WRITTEN = "database:copy:written"
     COPY_RESTORED = "database:copy:restored"
+    USAGE_PRUNED = "usage:detail:pruned"
+    PERSON_PSEUDONYMISED = "person:name:pseudonymised"
     PANIC_ON = "panic:switch:on"
     PANIC_OFF = "panic:switch:off"
     SYSTEMS_VERIFIED = "system:access:verified"

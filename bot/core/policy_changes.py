@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.core.durations import format_duration
+from bot.core.retention import Retention
 from bot.core.roles import Policy, Role
 from bot.core.rules import Tickets
 
@@ -57,6 +58,7 @@ def summary(policy: Policy) -> Summary:
             ],
             "tickets": _looked_up(policy.tickets),
             "bundles": [str(bundle) for bundle in policy.bundles.values()],
+            "retention": _retained(policy.retention),
             "stream": [f"{stream.name} ({stream.kind})" for stream in policy.streams],
         },
     }
@@ -93,6 +95,12 @@ def _looked_up(tickets: Tickets | None) -> str | None:
     }
     wanted = ", ".join(name for name, so in asked.items() if so) or "found"
     return f"{tickets.kind} {tickets.url}: {wanted}"
+
+
+def _retained(retention: Retention) -> str | None:
+    """None keeps everything."""
+    spans = {"usage": retention.usage}
+    return ", ".join(f"{name} {format_duration(s)}" for name, s in spans.items() if s) or None
 
 
 def _digest(secret: str) -> str:
@@ -220,6 +228,7 @@ _OTHER: Mapping[str, tuple[Judge, Show]] = {
     "oncall": (_added, _said),
     "tickets": (_taken, _said),
     "bundles": (_added, _said),
+    "retention": (_given, _said),
     "stream": (_removed, _said),
 }
 """Whether a new value loosens a role, and how a value is shown. Other keys, such as a title, don't

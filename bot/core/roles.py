@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bot.core.model import Person, actions_on, folded
+from bot.core.retention import Retention
 from bot.core.rules import (
     AutoApproval,
     Bundle,
@@ -265,6 +266,7 @@ class Policy:
     tickets: Tickets | None = None
     bundles: Mapping[str, Bundle] = field(default_factory=dict)
     streams: tuple[Stream, ...] = ()
+    retention: Retention = field(default_factory=Retention)
 
     @property
     def version(self) -> str:

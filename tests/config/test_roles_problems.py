@@ -576,6 +576,12 @@ COMING_WRONG = {
         '[oncall.backend]\nical = "ftp://cal.example.com/secret"',
         "oncall.backend.ical: must be an address that begins with https://",
     ),
+    "usage that is kept too short": ('[retention]\nusage = "1w"', "too short: at least 30d"),
+    "a span in other years": ('[retention]\nusage = "six y"', '"six y" is not a duration'),
+    "an unknown kind of data": (
+        '[retention]\nusages = "6y"',
+        "retention.usages: unknown key; did you",
+    ),
     "one bracket around a stream": ('[stream]\nkind = "file"', "stream: must be written as [[str"),
     "a stream of an unknown kind": (
         '[[stream]]\nkind = "webhok"',

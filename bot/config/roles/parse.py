@@ -33,6 +33,7 @@ from bot.config.roles.toml_lines import key_lines, line_of
 from bot.config.roles.values import ticket_validator
 from bot.core.errors import ConfigError, Problem
 from bot.core.lifecycle import longest_run
+from bot.core.retention import Retention
 from bot.core.roles import Key, Policy, Role, System, SystemKind, Workspace, no_ticket
 from bot.core.rules import (
     AutoApproval,
@@ -322,6 +323,7 @@ def _policy(checked: Checked, tables: Mapping[str, Any], digest: str, file: str)
         people=MappingProxyType(
             {name: MappingProxyType(table) for name, table in checked.people.items()}
         ),
+        retention=Retention(**checked.retention.model_dump()) if checked.retention else Retention(),
         streams=tuple(map(_stream, checked.streams)),
         digest=digest,
         file=file,

@@ -19,7 +19,17 @@ from bot.core.values import NAME, classify, did_you_mean, quoted, seconds
 
 Table = dict[str, Any]
 
-_TOP = ("workspace", "systems", "roles", "oncall", "tickets", "bundles", "people", "stream")
+_TOP = (
+    "workspace",
+    "systems",
+    "roles",
+    "oncall",
+    "tickets",
+    "bundles",
+    "people",
+    "stream",
+    "retention",
+)
 _DEFAULT_LONGEST = schema.RoleTable.model_fields["max_duration"].default
 _IF_NOT_GIVEN = format_duration(_DEFAULT_LONGEST)
 
@@ -38,6 +48,7 @@ class Checked:
     tickets: schema.TicketsTable | None = None
     bundles: dict[str, schema.BundleTable] = field(default_factory=dict)
     people: dict[str, dict[str, str]] = field(default_factory=dict)
+    retention: schema.RetentionTable | None = None
     streams: list[schema.StreamTable] = field(default_factory=list, repr=False)
     found: list[KeyProblem] = field(default_factory=list)
 
@@ -61,6 +72,11 @@ def check(data: Table, kinds: Mapping[str, SystemKind]) -> Checked:
         checked.tickets, found = schema.validate(schema.TicketsTable, data["tickets"], ("tickets",))
         checked.found += found
         checked.found += [(("tickets", key), text) for key, text in _ticket_problems(checked)]
+    if "retention" in data:
+        checked.retention, found = schema.validate(
+            schema.RetentionTable, data["retention"], ("retention",)
+        )
+        checked.found += found
     checked.found += _stream_problems(checked, data.get("stream", []))
     for section, check_table in _SECTIONS.items():
         for name, table in _tables(data, section).items():

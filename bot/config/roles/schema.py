@@ -22,6 +22,7 @@ from bot.config.roles.values import (
     FilePath,
     HostAndPort,
     Hours,
+    KeptForDays,
     Line,
     Meant,
     Name,
@@ -163,6 +164,10 @@ class TicketsTable(_Table):
     open: bool = True
     assignee: bool = False
     ends_access: bool = False
+
+
+class RetentionTable(_Table):
+    usage: KeptForDays | None = None
 
 
 class WebhookStreamTable(_Table):

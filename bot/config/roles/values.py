@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, InstanceOf, ValidationInfo
 from pydantic_core import PydanticCustomError, SchemaError, SchemaValidator, core_schema
 
-from bot.core.durations import BadDuration, find_zone
+from bot.core.durations import LONGEST, UNITS, BadDuration, find_zone
+from bot.core.retention import YEAR
 from bot.core.rules import Quota as QuotaValue
 from bot.core.rules import is_address, parse_quota
 from bot.core.values import NAME, classify, did_you_mean, like, quoted, seconds, span, string, text
@@ -134,6 +135,20 @@ def _address(value: object) -> str:
     return found
 
 
+def _kept(least: int, words: str) -> Callable[[object], int]:
+    """A duration as elsewhere, or whole years."""
+
+    def check(value: object) -> int:
+        found = string(value)
+        years = re.fullmatch("([1-9][0-9]?)y", found)
+        seconds = int(years[1]) * YEAR if years else span(LONGEST)(found)
+        if seconds < least:
+            raise ValueError(f"{quoted(found)} is too short: at least {words}")
+        return seconds
+
+    return check
+
+
 def _host_and_port(value: object) -> tuple[str, int]:
     """Nothing is repeated, because the environment may have given it."""
     parts = urlsplit(f"//{string(value)}")
@@ -211,6 +226,7 @@ TicketUrl = Annotated[str, BeforeValidator(_ticket_url)]
 Secret = Annotated[str, BeforeValidator(string)]
 StreamSecret = Annotated[str, BeforeValidator(text(1000, least=16))]
 FilePath = Annotated[str, BeforeValidator(text(1000))]
+KeptForDays = Annotated[int, BeforeValidator(_kept(30 * UNITS["d"], "30d"))]
 HostAndPort = Annotated[tuple[str, int], BeforeValidator(_host_and_port)]
 Description = Annotated[str, BeforeValidator(text(2000, least=0))]
 Explanation = Annotated[str, BeforeValidator(text(500))]
