@@ -96,11 +96,13 @@ def save(db: Database, people: Iterable[Person], now: int) -> bool:
     ids = [p.id for p in people]
     before = _known(db, ids)
     sql = (
-        f"INSERT INTO people ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id)"
+        f"INSERT INTO people ({_COLUMNS}, left_at) VALUES ({', '.join('?' * 12)}) ON CONFLICT (id)"
         " DO UPDATE SET name = excluded.name, email = excluded.email, tz = excluded.tz, team ="
         " excluded.team, checked_at = excluded.checked_at, deleted = excluded.deleted, bot ="
         " excluded.bot, guest = excluded.guest, stranger = excluded.stranger, unconfirmed ="
-        " excluded.unconfirmed WHERE people.checked_at <= excluded.checked_at OR people.checked_at"
+        " excluded.unconfirmed, left_at = CASE WHEN excluded.deleted = 0 THEN NULL"
+        " WHEN people.deleted = 1 THEN people.left_at ELSE excluded.left_at END"
+        " WHERE people.checked_at <= excluded.checked_at OR people.checked_at"
         f" > {int(now) + CLOCKS_APART}"
     )
     db.run_many(sql, sorted(_row(p) for p in people))  # in one order, to avoid deadlocks
@@ -299,7 +301,8 @@ def changed(db: Database) -> None:
 
 def _row(p: Person) -> tuple[object, ...]:
     flags = (int(p.deleted), int(p.bot), int(p.guest), int(p.stranger), int(p.unconfirmed))
-    return (p.id, p.name, p.email, p.tz, p.team, p.checked_at, *flags)
+    left_at = p.checked_at if p.deleted else None
+    return (p.id, p.name, p.email, p.tz, p.team, p.checked_at, *flags, left_at)
 
 
 def _person(row: tuple[object, ...]) -> Person:

@@ -70,6 +70,7 @@ class Commands(LazyGroup):
             ("backup", "bot.cli.backup", "Copy the database into a file while the bot runs."),
             ("restore", "bot.cli.backup", "Put a copy of the database back."),
             ("audit", "bot.cli.audit", "Query, export and verify the audit log."),
+            ("evidence", "bot.cli.evidence", "Write the auditor's folder."),
             ("usage", "bot.cli.usage", "Show how access was used."),
             ("systems", "bot.cli.systems", "List systems, find drift, and confirm a new address."),
             ("accounts", "bot.cli.accounts", "List and correct account links."),

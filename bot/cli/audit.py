@@ -13,6 +13,7 @@ from bot.cli.output import progress, table, utc
 from bot.core.approval import Refused
 from bot.core.audit import Event, Record
 from bot.core.audit_export import json_lines
+from bot.core.audit_ocsf import ocsf_lines
 from bot.core.time_filters import parse_moment
 from bot.core.values import did_you_mean
 from bot.operations._unit_of_work import Context
@@ -85,10 +86,10 @@ def list_(before: int | None, as_json: bool, limit: int, **asked: str | None) ->
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["jsonl", "csv"]),
+    type=click.Choice(["jsonl", "csv", "ocsf"]),
     default="jsonl",
     show_default=True,
-    help="JSON lines (exact), or CSV for a spreadsheet.",
+    help="JSON lines (exact), CSV for a spreadsheet, or OCSF events as JSON lines.",
 )
 @filter_options
 def export(form: str, **asked: str | None) -> None:
@@ -99,7 +100,8 @@ def export(form: str, **asked: str | None) -> None:
             out.writelines(export_csv(base.world, actor(), filters, _watched))
         else:
             count, rows = export_audit(base.world, actor(), filters)
-            out.writelines(map(str.encode, json_lines(_watched(rows, count))))
+            lines = ocsf_lines if form == "ocsf" else json_lines
+            out.writelines(map(str.encode, lines(_watched(rows, count))))
         out.flush()
 
 

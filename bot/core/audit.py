@@ -116,6 +116,7 @@ class Event(StrEnum):
     CAMPAIGN_STARTED = "review:campaign:started"
     CAMPAIGN_FINISHED = "review:campaign:finished"
     ITEM_DECIDED = "review:item:decided"
+    EVIDENCE_WRITTEN = "evidence:folder:written"
     FLAG_RAISED = "flag:rule:raised"
     FLAG_ANSWERED = "flag:rule:answered"
     CLOCK_CORRECTED = "process:clock:corrected"

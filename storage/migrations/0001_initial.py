@@ -4,11 +4,13 @@ SERIAL = {True: "INTEGER PRIMARY KEY AUTOINCREMENT", False: "BIGSERIAL PRIMARY K
 NUMBER = {True: "INTEGER PRIMARY KEY", False: "BIGINT PRIMARY KEY"}
 # By `is SQLite`: SQLite stores rows in the order of a key only if its type is INTEGER.
 
+# `left_at` is when Slack first said that the account is deactivated.
 PEOPLE = """
 CREATE TABLE people (
   id TEXT PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL, tz TEXT NOT NULL,
   team TEXT NOT NULL, checked_at BIGINT NOT NULL, deleted INTEGER NOT NULL, bot INTEGER NOT NULL,
-  guest INTEGER NOT NULL, stranger INTEGER NOT NULL, unconfirmed INTEGER NOT NULL DEFAULT 0
+  guest INTEGER NOT NULL, stranger INTEGER NOT NULL, unconfirmed INTEGER NOT NULL DEFAULT 0,
+  left_at BIGINT
 );
 
 CREATE TABLE user_groups (id TEXT PRIMARY KEY, handle TEXT NOT NULL, members TEXT NOT NULL);

@@ -1,0 +1,1 @@
+"""The folder of evidence for an auditor."""
