@@ -141,7 +141,8 @@ class _Folder:
             *(LEAVER_COLUMNS, self._leavers()),
             "Did people who left lose their access?",
             "Everybody whose account in Slack was found deactivated in the period.",
-            "the moment of the deactivation, because Slack does not report it. `noticed_at` is when the"
+            "the moment of the deactivation, because Slack does not report it. `noticed_at` is"
+            " when the"
             " bot learned of it, within a minute for people with access.",
         )
         yield Table(
