@@ -139,7 +139,10 @@ def _span(seconds: object) -> str:
     return format_duration(int(str(seconds)))
 
 
-_UNUSED = {Known.UNREPORTED: "its use is not reported", Known.OBSERVED: "not seen in use"}
+_UNUSED: Mapping[str, str] = {
+    Known.UNREPORTED: "its use is not reported",
+    Known.OBSERVED: "not seen in use",
+}
 _JUDGED = frozenset({Event.REQUEST_ASKED, Event.APPROVAL_GIVEN, Event.RULE_APPLIED})
 _SAY: Mapping[str, Callable[[Record, Detail], str]] = {
     Event.REQUEST_ASKED: _asked,

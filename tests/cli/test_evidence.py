@@ -145,9 +145,8 @@ def quarter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quarter]:
     made.know(*[a_person(person) for person in PEOPLE])
     record_loaded(made.world, made.world.policy())
     story = Story(made)
-    made.start(
-        made.a_started(made.a_request("shop-admin", PEOPLE[1]))
-    )  # its end is never confirmed
+    unconfirmed = made.a_request("shop-admin", PEOPLE[1])
+    made.start(made.a_started(unconfirmed))  # nobody confirms its end
     pace = (end - start + 4 * DAY) // REQUESTS
     for number in range(REQUESTS):
         story.play()
