@@ -27,6 +27,7 @@ from bot.operations.systems.certificates import StoredCertificates
 from bot.operations.systems.gates import StoredGates
 from bot.operations.systems.memberships import StoredMemberships
 from bot.operations.usage.count_usage import UsageMeter
+from bot.slack.call_metrics import CALLS
 from bot.slack.identity import Identity
 from bot.slack.listeners import ListenerContext, register
 from bot.slack.messenger import Messenger
@@ -208,6 +209,7 @@ def build_server(
 ) -> Server:
     """The web server: token checks, health, metrics and, in HTTP mode, Slack's events."""
     watch(registry, base.world)
+    registry.register(CALLS)
     world, keys = (
         base.world.via(Source.HTTP),
         partial(ca_keys, base.world, build_systems(base.world)),

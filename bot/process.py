@@ -61,6 +61,7 @@ from bot.web.slack_events import SlackEvents
 from bot.worker.calendar_poller import LOOK_EVERY as CALENDARS_EVERY
 from bot.worker.calendar_poller import CalendarPoller
 from bot.worker.outage import OutageWatch
+from bot.worker.process_metrics import WorkerMetrics
 from bot.worker.roles_watch import RolesWatch
 from bot.worker.scheduler import PeriodicJob, Scheduler
 from bot.worker.session_poller import SessionPoller
@@ -100,6 +101,7 @@ class Worker:
             build_socket(base, identity, registry) if settings.slack_mode == "socket" else None
         )
         self.streams = StreamSender(clock_world)
+        registry.register(WorkerMetrics(self.jobs, self.socket, self.systems))
         self._watch = Ticker(base.clock.exact, self._looks())
         revocations = build_revocations(clock_world, self.delivery.health)
         self._outage = OutageWatch(clock_world, revocations, DirectPost(patient))

@@ -19,6 +19,12 @@ def set_token(db: Database, anchor: Anchor) -> None:
     db.run(sql, anchor.token, anchor.seq, anchor.hash)
 
 
+def newest_at(db: Database) -> int | None:
+    """Returns when the newest anchor was made."""
+    found = db.row("SELECT MAX(at) FROM anchors")
+    return int(found[0]) if found and found[0] is not None else None
+
+
 def every(db: Reads) -> list[Anchor]:
     """Returns all anchors, oldest first."""
     return [Anchor(*row) for row in db.rows("SELECT seq, hash, at, token FROM anchors ORDER BY at")]

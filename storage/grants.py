@@ -483,6 +483,12 @@ def counts(db: Database) -> dict[str, int]:
     return {str(state): int(count) for state, count in rows}
 
 
+def count_overdue(db: Database, now: int) -> int:
+    """Returns the number of active grants whose end has passed."""
+    found = db.row("SELECT COUNT(*) FROM grants WHERE state = 'active' AND ends_at < ?", now)
+    return int(found[0]) if found else 0
+
+
 def counts_by_system(db: Database) -> dict[str, dict[str, int]]:
     """Returns the number of leases of grants that are not over, by system and state."""
     sql = (

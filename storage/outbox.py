@@ -352,6 +352,12 @@ def counts(db: Database) -> dict[str, int]:
     return {str(queue): int(count) for queue, count in rows}
 
 
+def overdue_since(db: Database, now: int) -> dict[str, int]:
+    """Returns since when the oldest due row of each queue is due."""
+    rows = db.rows("SELECT queue, MIN(due_at) FROM outbox WHERE due_at <= ? GROUP BY queue", now)
+    return {str(queue): int(due) for queue, due in rows}
+
+
 def _row(row: tuple[Any, ...]) -> Row:
     number, kind, queue, ordering_key, data, created_at, attempts, systems, outcome_unknown = row
     about = tuple(systems.split())

@@ -16,6 +16,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
+from bot.slack.call_metrics import CALLS
 
 PASSING = frozenset(
     [
@@ -96,19 +97,32 @@ class Caller:
 
 @contextmanager
 def sorted_errors(method: str) -> Iterator[None]:
-    """Translates every failure between us and Slack."""
+    """Counts the call, and translates every failure between us and Slack."""
     try:
         yield
     except SlackApiError as error:
-        raise _sorted(error) from error
+        failure = _sorted(error)
+        CALLS.add(method, _result(failure))
+        raise failure from error
     except URLError as error:  # the connection failed before the call was sent
+        CALLS.add(method, "unreachable")
         raise SystemUnavailable(f"Slack can't be reached ({error.reason})") from error
     except (TimeoutError, ConnectionError, HTTPException) as error:
+        CALLS.add(method, "answer_lost")
         raise OutcomeUnknown(
             f"Slack's answer to {method} was lost ({type(error).__name__})"
         ) from error
     except SlackClientError as error:
+        CALLS.add(method, "unavailable")
         raise SystemUnavailable(f"Slack's answer to {method} can't be read ({error})") from error
+    else:
+        CALLS.add(method, "ok")
+
+
+def _result(failure: SystemUnavailable | SystemRefused) -> str:
+    if isinstance(failure, SystemRefused):
+        return "refused"
+    return "rate_limited" if failure.retry_after else "unavailable"
 
 
 def _sorted(error: SlackApiError) -> SystemUnavailable | SystemRefused:

@@ -5,12 +5,13 @@ Only an event that the database cannot store is answered 503, so that Slack send
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from slack_bolt import BoltRequest, BoltResponse
 
 from bot.config.logging import OncePerMinute
@@ -29,6 +30,9 @@ free thread."""
 
 ANSWER_WITHIN = 2.7
 """Seconds after which the answer is sent even if the listener has not returned."""
+
+BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0)
+"""Bounds of the metric in seconds; Slack waits for three."""
 
 KINDS = frozenset(
     {
@@ -69,6 +73,10 @@ class Receiver:
         self._counts = Counter(
             "access_bot_slack_payloads", words, ["kind", "outcome"], registry=registry
         )
+        words = "Seconds from a payload's arrival to its answer, by kind."
+        self._seconds = Histogram(
+            "access_bot_slack_answer_seconds", words, ["kind"], registry=registry, buckets=BUCKETS
+        )
         self._often = OncePerMinute()
         self._lock = threading.Lock()
         self._busy: dict[str, int] = {}
@@ -78,6 +86,8 @@ class Receiver:
         """Starts to handle a payload of any JSON type, or queues it behind earlier ones of the same
         person. The future never raises."""
         person, task = _person_in(payload), (Future[BoltResponse](), payload)
+        seconds, began = self._seconds.labels(kind_of(payload)), time.monotonic()
+        task[0].add_done_callback(lambda _: seconds.observe(time.monotonic() - began))
         with self._lock:
             if self._busy.get(person, 0) >= MOST_OF_ONE and person:
                 self._waiting.setdefault(person, deque()).append(task)

@@ -82,6 +82,8 @@ class Socket:
         self._given: SimpleQueue[_Given | None] = SimpleQueue()
         self._watcher = threading.Thread(target=self._watch, name="socket-watcher", daemon=True)
         self._connected_at = 0.0
+        self.connections = 0
+        """How many were made."""
 
     def start(self) -> None:
         """Returns at once; the first connection is made, and later ones are replaced, in the
@@ -209,6 +211,7 @@ class Socket:
         if not client.is_connected():  # the client says nothing when its handshake is refused
             raise ConnectionError("it was refused")
         self._connected_at = time.time()
+        self.connections += 1
 
     def _last_answer(self) -> float:
         session = self._handler.client.current_session

@@ -1,14 +1,16 @@
 """Prometheus metrics of this process's state, besides the counters of the endpoints."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from bot.core.effects import Queue
 from bot.core.errors import StorageUnavailable
 from bot.operations._unit_of_work import Context
-from bot.operations.process.count_state import count_state
+from bot.operations.process.count_state import Counts, count_state
+from bot.web.log_metrics import LogMetrics
 
 
 class _State(Collector):
@@ -50,11 +52,54 @@ class _State(Collector):
             " nothing."
         )
         outdated = GaugeMetricFamily("access_bot_roles_outdated", words, counted.outdated)
-        words = "Emergencies whose review is not signed."
-        emergencies = GaugeMetricFamily("access_bot_emergencies_open", words, counted.emergencies)
-        return [*families, failing, unreachable, outdated, emergencies]
+        return [*families, failing, unreachable, outdated, *_numbers(counted), *_ages(counted)]
+
+
+def _numbers(counted: Counts) -> Iterator[GaugeMetricFamily]:
+    for name, words, number in (
+        (
+            "access_bot_emergencies_open",
+            "Emergencies whose review is not signed.",
+            counted.emergencies,
+        ),
+        ("access_bot_grants_overdue", "Active grants whose end has passed.", counted.overdue),
+        (
+            "access_bot_revocations_unconfirmed",
+            "Revocations that were alerted and that no system has confirmed.",
+            counted.unconfirmed,
+        ),
+        ("access_bot_flags_open", "Flags that wait for an answer.", counted.flags),
+        ("access_bot_audit_head_seq", "The number of the newest audit record.", counted.head),
+    ):
+        yield GaugeMetricFamily(name, words, number)
+
+
+def _ages(counted: Counts) -> Iterator[GaugeMetricFamily]:
+    """Yields ages in seconds; one has no sample where there is nothing yet."""
+    words = "Seconds for which the oldest due work of a queue has waited."
+    waiting = GaugeMetricFamily("access_bot_outbox_age_seconds", words, labels=["queue"])
+    for queue in counted.outbox | dict.fromkeys(Queue, 0):
+        waiting.add_metric([queue], counted.outbox_age.get(queue, 0))
+    yield waiting
+    for name, words, age in (
+        (
+            "access_bot_audit_head_age_seconds",
+            "Seconds since the newest audit record.",
+            counted.head_age,
+        ),
+        (
+            "access_bot_audit_anchor_age_seconds",
+            "Seconds since the head of the audit log was anchored.",
+            counted.anchor_age,
+        ),
+    ):
+        family = GaugeMetricFamily(name, words)
+        if age is not None:
+            family.add_metric([], age)
+        yield family
 
 
 def watch(registry: CollectorRegistry, world: Context) -> None:
-    """Adds the state of this database to what `registry` exposes."""
+    """Adds the state of this database and its log to what `registry` exposes."""
     registry.register(_State(world))
+    registry.register(LogMetrics(world))

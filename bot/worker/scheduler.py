@@ -9,6 +9,7 @@ is scheduled again; otherwise a clock that was set back would delay all jobs unt
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ class Scheduler:
     ) -> None:
         self._world, self._exact, self._wall, self._ending = world, exact, wall, ending
         self._planned = 0.0
-        self._lock = threading.Lock()
+        self._lock, self._runs = threading.Lock(), Counter[tuple[str, str]]()
         self.swept = time.monotonic()
         pools = {"default": ThreadPoolExecutor(4), "sweep": ThreadPoolExecutor(1)}
         self._scheduler = BackgroundScheduler(
@@ -95,7 +96,7 @@ class Scheduler:
         self._others = {"forget_old": PeriodicJob(86400, lambda: forget_old(world)), **others}
         for name, job in self._others.items():
             self._scheduler.add_job(
-                _guarded, "interval", (name, job.do), seconds=job.seconds, id=name, jitter=None
+                self._guarded, "interval", (name, job.do), seconds=job.seconds, id=name, jitter=None
             )
         self._stopping = threading.Event()
         self._ahead = wall() - time.monotonic()
@@ -150,12 +151,33 @@ class Scheduler:
 
     def well(self) -> bool:
         """Whether the sweep has run recently."""
-        return time.monotonic() - self.swept < 3 * LONGEST_SLEEP
+        return self.sweep_age() < 3 * LONGEST_SLEEP
+
+    def sweep_age(self) -> float:
+        """Seconds since the last sweep."""
+        return time.monotonic() - self.swept
+
+    def runs(self) -> Mapping[tuple[str, str], int]:
+        """How often each job, and the sweep, has worked and failed."""
+        return dict(self._runs)
+
+    def _guarded(self, name: str, do: Callable[[], object]) -> None:
+        """Runs a job. A failure is logged, and the job runs again at its next time."""
+        result = "failed"
+        try:
+            do()
+            result = "ok"
+        except AccessBotError as error:
+            log.warning("job %s: %s", name, error)
+        except Exception:
+            log.exception("job %s failed unexpectedly", name)
+        self._runs[name, result] += 1
 
     def _sweep(self) -> None:
         """Does everything that is due and schedules the next sweep; a failure is retried in a
         second."""
         due: float | None
+        result = "failed"
         with self._lock:
             self._planned = float(
                 "inf"
@@ -163,13 +185,14 @@ class Scheduler:
         try:
             self._do_due()
             due = next_due(self._world)
-            self.swept = time.monotonic()
+            self.swept, result = time.monotonic(), "ok"
         except AccessBotError as error:
             log.warning("the sweep has to wait: %s", error)
             due = self._exact() + 1
         except Exception:
             log.exception("the sweep failed unexpectedly and is retried")
             due = self._exact() + 1
+        self._runs["sweep", result] += 1
         self._plan(min(due if due is not None else float("inf"), self._exact() + LONGEST_SLEEP))
 
     def _do_due(self) -> None:
@@ -194,16 +217,6 @@ class Scheduler:
         the pool has one thread."""
         at = {"run_date": run_at, "id": "sweep", "replace_existing": True}
         self._scheduler.add_job(self._sweep, "date", executor="sweep", max_instances=3, **at)
-
-
-def _guarded(name: str, do: Callable[[], object]) -> None:
-    """Runs a job. A failure is logged, and the job runs again at its next time."""
-    try:
-        do()
-    except AccessBotError as error:
-        log.warning("job %s: %s", name, error)
-    except Exception:
-        log.exception("job %s failed unexpectedly", name)
 
 
 def _date(at: float) -> datetime:

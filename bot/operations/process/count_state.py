@@ -1,12 +1,22 @@
 """Counts outbox rows, grants, requests and failing channels for the metrics."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations.messages.keep_channels import channels_of
 from bot.operations.messages.notify_each_lead import FAILING
 from bot.operations.messages.record_posted import leads_unreachable
-from storage import emergencies, grants, key_values, outbox
+from storage import (
+    alerts,
+    anchors,
+    emergencies,
+    flags,
+    grants,
+    key_values,
+    log_metrics,
+    outbox,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +33,44 @@ class Counts:
     outdated: bool
     emergencies: int = 0
     """Whose review is not signed."""
+    outbox_age: Mapping[str, int] = field(default_factory=dict)
+    """Seconds for which the oldest due row of each queue has waited."""
+    overdue: int = 0
+    """Active grants whose end has passed."""
+    unconfirmed: int = 0
+    """Revocations that the security channel was alerted to and no system has confirmed."""
+    flags: int = 0
+    """That wait for an answer."""
+    head: int = 0
+    """The number of the newest audit record."""
+    head_age: int | None = None
+    anchor_age: int | None = None
+    """Seconds since the newest audit record, and since the newest anchor."""
 
 
 def count_state(world: Context) -> Counts:
     """Returns the counts. Raises StorageUnavailable."""
     with reading(world) as u:
-        rows, held = outbox.counts(world.db), grants.counts(world.db)
-        open_now = emergencies.count_open(world.db)
-        return Counts(rows, held, _failing(u), leads_unreachable(u), u.outdated, open_now)
+        db, now = world.db, u.now
+        return Counts(
+            outbox=outbox.counts(db),
+            grants=grants.counts(db),
+            failing=_failing(u),
+            unreachable=leads_unreachable(u),
+            outdated=u.outdated,
+            emergencies=emergencies.count_open(db),
+            outbox_age={queue: now - due for queue, due in outbox.overdue_since(db, now).items()},
+            overdue=grants.count_overdue(db, now),
+            unconfirmed=alerts.count_reported_open(db),
+            flags=flags.count_open(db),
+            head=log_metrics.last_seq(db),
+            head_age=_age(log_metrics.last_at(db), now),
+            anchor_age=_age(anchors.newest_at(db), now),
+        )
+
+
+def _age(at: int | None, now: int) -> int | None:
+    return None if at is None else max(0, now - at)
 
 
 def failing_channels(world: Context) -> dict[str, str]:
