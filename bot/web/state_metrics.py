@@ -52,7 +52,15 @@ class _State(Collector):
             " nothing."
         )
         outdated = GaugeMetricFamily("access_bot_roles_outdated", words, counted.outdated)
-        return [*families, failing, unreachable, outdated, *_numbers(counted), *_ages(counted)]
+        return [
+            *families,
+            failing,
+            unreachable,
+            outdated,
+            *_numbers(counted),
+            *_ages(counted),
+            *_streams(counted),
+        ]
 
 
 def _numbers(counted: Counts) -> Iterator[GaugeMetricFamily]:
@@ -72,6 +80,17 @@ def _numbers(counted: Counts) -> Iterator[GaugeMetricFamily]:
         ("access_bot_audit_head_seq", "The number of the newest audit record.", counted.head),
     ):
         yield GaugeMetricFamily(name, words, number)
+
+
+def _streams(counted: Counts) -> Iterator[GaugeMetricFamily]:
+    words = "Audit records that a stream has not sent."
+    behind = GaugeMetricFamily("access_bot_stream_behind_records", words, labels=["stream"])
+    words = "Whether the leads were notified that a stream is late."
+    late = GaugeMetricFamily("access_bot_stream_late", words, labels=["stream"])
+    for name, (records, is_late) in counted.streams.items():
+        behind.add_metric([name], records)
+        late.add_metric([name], is_late)
+    yield from (behind, late)
 
 
 def _ages(counted: Counts) -> Iterator[GaugeMetricFamily]:

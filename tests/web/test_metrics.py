@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from prometheus_client.core import Metric
 from slack_sdk.signature import SignatureVerifier
 
 from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.core.streams import FileStream
 from bot.slack.api import sorted_errors
 from bot.slack.call_metrics import SlackCalls
 from bot.slack.receiver import Receiver
@@ -131,6 +133,17 @@ def test_an_end_that_is_late_and_work_that_waits_are_shown(made: Made) -> None:
     assert value("access_bot_grants_overdue") == 1
     waits = value("access_bot_outbox_age_seconds", {"queue": "slack"})
     assert waits is not None and waits >= 630
+
+
+def test_what_a_stream_has_not_sent_is_shown(made: Made) -> None:
+    made.a_request()
+    stream = FileStream("siem", "log.jsonl", 1000, 1)
+    policy = replace(made.world.policy(), streams=(stream,))
+    registry = CollectorRegistry()
+    watch(registry, replace(made.world, policy=lambda: policy))
+    newest = registry.get_sample_value("access_bot_audit_head_seq")
+    behind = registry.get_sample_value("access_bot_stream_behind_records", {"stream": "siem"})
+    assert behind == newest and newest
 
 
 def test_values_on_a_bound_belong_to_its_bucket() -> None:

@@ -16,6 +16,7 @@ from storage import (
     key_values,
     log_metrics,
     outbox,
+    streams,
 )
 
 
@@ -41,6 +42,8 @@ class Counts:
     """Revocations that the security channel was alerted to and no system has confirmed."""
     flags: int = 0
     """That wait for an answer."""
+    streams: Mapping[str, tuple[int, bool]] = field(default_factory=dict)
+    """By stream: how many records it has not sent, and whether it is late."""
     head: int = 0
     """The number of the newest audit record."""
     head_age: int | None = None
@@ -63,10 +66,19 @@ def count_state(world: Context) -> Counts:
             overdue=grants.count_overdue(db, now),
             unconfirmed=alerts.count_reported_open(db),
             flags=flags.count_open(db),
+            streams=_streams(u),
             head=log_metrics.last_seq(db),
             head_age=_age(log_metrics.last_at(db), now),
             anchor_age=_age(anchors.newest_at(db), now),
         )
+
+
+def _streams(u: Snapshot) -> dict[str, tuple[int, bool]]:
+    newest = log_metrics.last_seq(u.db)
+    found = {each.name: streams.cursor(u.db, each.name) for each in u.policy.streams}
+    return {
+        name: (newest - at.seq, at.late) if at else (newest, False) for name, at in found.items()
+    }
 
 
 def _age(at: int | None, now: int) -> int | None:
