@@ -4,6 +4,7 @@ reads it from the start.
 Appending takes the lock of the head row last, so that any number of processes write one chain.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -252,6 +253,16 @@ def count_requests(db: Database, since: int) -> int:
         "SELECT COUNT(*) FROM audit WHERE event = ? AND at >= ?", Event.REQUEST_ASKED, since
     )
     return int(found[0]) if found else 0
+
+
+def policy_text_at(db: Reads, at: int) -> str:
+    """Returns the text of the roles.toml that was in force at this time; "" if there is none."""
+    sql = (
+        "SELECT detail FROM audit WHERE event = ? AND at <= ? AND detail LIKE ? ORDER BY at DESC,"
+        " seq DESC LIMIT 1"
+    )
+    found = db.row(sql, Event.POLICY_LOADED, at, '%"text":%')
+    return str(json.loads(found[0]).get("text", "")) if found else ""
 
 
 def count_events(db: Reads, event: Event, since: int, until: int) -> int:

@@ -103,6 +103,16 @@ def settled_between(db: Reads, since: int, until: int) -> list[Request]:
     return _many(db.rows(sql, since, until))
 
 
+def asked_between(db: Reads, since: int, until: int) -> list[Request]:
+    """Returns the requests that were made from `since` up to `until`, oldest first. Reads the whole
+    table, which is for a report."""
+    sql = (
+        f"SELECT {_COLUMNS} FROM requests WHERE created_at >= ? AND created_at < ? ORDER BY"
+        " created_at, id"
+    )
+    return _many(db.rows(sql, since, until))
+
+
 def several(db: Reads, ids: Sequence[str]) -> dict[str, Request]:
     """Returns these requests, by id."""
     marks = ", ".join("?" * len(ids))

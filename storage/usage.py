@@ -81,6 +81,13 @@ def listing(db: Database, grant: str | None, limit: int) -> list[Count]:
     return [Count(*row) for row in db.rows(sql, *values, limit)]
 
 
+def used_on(db: Database, grants: Sequence[str]) -> set[tuple[str, str]]:
+    """Returns the pairs of grant and system with use, of these grants."""
+    marks = ", ".join("?" * len(grants))
+    sql = f"SELECT grant_id, system FROM first_uses WHERE grant_id IN ({marks})"
+    return {(str(grant), str(system)) for grant, system in db.rows(sql, *grants)}
+
+
 def was_used(db: Database, grant: str, system: str) -> bool:
     return (
         db.row("SELECT 1 FROM first_uses WHERE grant_id = ? AND system = ?", grant, system)

@@ -22,6 +22,12 @@ MOST_LONGEST = 3
 """The number of grants that are named as the longest."""
 
 
+class Report(StrEnum):
+    WEEKLY = "weekly"
+    RIGHT_SIZING = "right_sizing"
+    """Suggestions for roles.toml, once a month."""
+
+
 class Outcome(StrEnum):
     """What became of a request, and who decided."""
 
@@ -116,7 +122,7 @@ def digest(period: Period, facts: Facts, zone: ZoneInfo) -> Digest:
     ended = tuple(grant for grant in had if period.has(grant.ended_at))
     held = (grant for grant in had if grant.ended_at is None or grant.ended_at >= period.until)
     used, feedback = facts.used, facts.feedback
-    known = [grant for grant in ended if _use_is_known(grant, used, feedback)]
+    known = [grant for grant in ended if use_is_known(grant, used, feedback)]
     return Digest(
         period=period,
         held=tuple(sorted(held, key=lambda grant: (grant.ends_at, grant.id))),
@@ -166,9 +172,11 @@ def is_unused(
     return not use.times and feedback.get(grant.id, Feedback.UNNEEDED) is Feedback.UNNEEDED
 
 
-def _use_is_known(
+def use_is_known(
     grant: Grant, used: Mapping[str, GrantUsage], feedback: Mapping[str, Feedback]
 ) -> bool:
+    """Whether it is known if a grant was used: its systems report every use, or its holder
+    answered."""
     use = used.get(grant.id)
     reported = use is not None and (bool(use.times) or not (use.silent or use.glimpsed))
     return reported or grant.id in feedback
@@ -179,10 +187,10 @@ def times(seconds: Iterable[int]) -> Times | None:
     ordered = sorted(seconds)
     if not ordered:
         return None
-    return Times(len(ordered), _nth(ordered, 0.5), _nth(ordered, 0.9))
+    return Times(len(ordered), nearest_rank(ordered, 0.5), nearest_rank(ordered, 0.9))
 
 
-def _nth(ordered: Sequence[int], share: float) -> int:
+def nearest_rank(ordered: Sequence[int], share: float) -> int:
     """The smallest value that this share of all does not exceed (nearest rank)."""
     return ordered[max(0, ceil(share * len(ordered)) - 1)]
 

@@ -369,9 +369,10 @@ def ramp_message_key(channel: str, ts: str) -> str:
     return f"ramp:{channel}:{ts}"
 
 
-def send_digest(to: str, since: int, until: int) -> Effect:
-    """The digest of the time from `since` to `until`, for a channel or one lead."""
-    data = {"channel": to, "since": since, "until": until}
+def send_digest(to: str, report: str, since: int, until: int) -> Effect:
+    """A report (`bot.core.digest.Report`) about the time from `since` to `until`, for a channel or
+    one lead."""
+    data = {"channel": to, "report": report, "since": since, "until": until}
     return Effect(Kind.SEND_DIGEST, Queue.SLACK, f"to:{to}", data)
 
 

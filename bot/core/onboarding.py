@@ -3,7 +3,6 @@ what a running ramp adds to the rules of a role."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -15,6 +14,7 @@ from bot.core.eligibility import may_ask_at_all, may_request
 from bot.core.model import RULE, Directory, Person, RampState
 from bot.core.roles import Policy, Role
 from bot.core.rules import Bundle, Stage
+from bot.core.toml_text import toml_span, toml_text
 
 OPEN = frozenset({RampState.PLANNED, RampState.RUNNING, RampState.PAUSED})
 """The states of a ramp that is not over. A person has at most one such ramp."""
@@ -341,30 +341,21 @@ def _stage_for(missed: Missed) -> Stage:
 
 def bundle_toml(bundle: Bundle) -> str:
     """The bundle as the lines of roles.toml."""
-    lines = [f"[bundles.{bundle.name}]", f"title = {_quoted(bundle.title)}"]
+    lines = [f"[bundles.{bundle.name}]", f"title = {toml_text(bundle.title)}"]
     if bundle.suggest_for:
-        lines.append(f"suggest_for = {_quoted(list(bundle.suggest_for))}")
-    lines.append(f"max = {_quoted(_span(bundle.longest))}")
+        lines.append(f"suggest_for = {toml_text(list(bundle.suggest_for))}")
+    lines.append(f"max = {toml_span(bundle.longest)}")
     for stage in bundle.stages:
         lines += ["", f"[[bundles.{bundle.name}.stages]]", *_stage_toml(stage)]
     return "\n".join(lines)
 
 
 def _stage_toml(stage: Stage) -> Iterator[str]:
-    yield f"after = {_quoted(_span(stage.after))}"
+    yield f"after = {toml_span(stage.after)}"
     if stage.by_mentor:
         yield 'needs = "mentor"'
     if stage.roles:
-        yield f"roles = {_quoted(list(stage.roles))}"
-        yield f"duration = {_quoted(_span(stage.duration))}"
+        yield f"roles = {toml_text(list(stage.roles))}"
+        yield f"duration = {toml_span(stage.duration)}"
     if stage.may_ask:
-        yield f"may_ask = {_quoted(list(stage.may_ask))}"
-
-
-def _span(seconds: int) -> str:
-    return format_duration(seconds).replace(" ", "") if seconds else "0d"
-
-
-def _quoted(value: str | list[str]) -> str:
-    """A text or a list of texts of TOML, which JSON's are, too."""
-    return json.dumps(value, ensure_ascii=False)
+        yield f"may_ask = {toml_text(list(stage.may_ask))}"

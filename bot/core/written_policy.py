@@ -32,6 +32,18 @@ def read_written(text: str) -> Written | None:
     return Written(people - {"everyone"}, _table(data, "oncall"), data.get("tickets"))
 
 
+def requesters_in(text: str) -> dict[str, frozenset[str]]:
+    """The requesters of each role, by its name; empty for a text that is not a roles.toml."""
+    try:
+        data = tomllib.loads(text.removeprefix("\ufeff"))
+    except (ValueError, RecursionError):
+        return {}
+    return {
+        name: frozenset(ref for ref in _list(role, "requesters") if isinstance(ref, str))
+        for name, role in _table(data, "roles").items()
+    }
+
+
 def is_same(then: object, now: object) -> bool:
     """Whether two tables certainly say the same."""
     return then == now and REDACTED not in str(then)

@@ -11,6 +11,7 @@ from typing import Any
 from slack_sdk import WebClient
 
 from bot.core.approval import Refused
+from bot.core.digest import Report
 from bot.core.effects import Kind
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import HELD, EndReason, GrantState, RequestState
@@ -19,7 +20,8 @@ from bot.operations._unit_of_work import Context
 from bot.operations.audit.read_audit import export_csv, filters_from, may_audit
 from bot.operations.claim_work import Work
 from bot.operations.digest.describe_digest import describe_digest
-from bot.operations.digest.send_due_digest import record_digest_sent
+from bot.operations.digest.describe_right_sizing import describe_right_sizing
+from bot.operations.digest.send_due_digest import record_digest_sent, record_right_sizing_sent
 from bot.operations.grants.describe_grant import GrantView, describe_grant
 from bot.operations.messages.direct_notes import (
     LASTING,
@@ -85,6 +87,7 @@ from bot.slack.views import (
     preapproval_parts,
     review_notes,
     revoke_confirm,
+    right_sizing_message,
     security_notes,
     thread_notes,
 )
@@ -437,11 +440,15 @@ class Messenger:
             self.post(work.data["person"], onboarding_notes.suggestion(newcomer, bundle))
 
     def send_digest(self, work: Work) -> None:
-        """The digest of a period, with the numbers as they are on record now."""
+        """A report about a period, with the numbers as they are on record now."""
         to, period = work.data["channel"], Period(work.data["since"], work.data["until"])
+        if work.data["report"] == Report.RIGHT_SIZING:
+            found = describe_right_sizing(self._world, period.until)
+            self.post(to, right_sizing_message.render(found))
+            return work.finish(record_right_sizing_sent, to, found)
         view = describe_digest(self._world, period)
         self.post(to, digest_message.render(view))
-        work.finish(record_digest_sent, to, view.digest)
+        return work.finish(record_digest_sent, to, view.digest)
 
     def review_note(self, work: Work) -> None:
         """Asks a person to decide in a review, unless nothing waits for them now."""

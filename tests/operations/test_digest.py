@@ -11,17 +11,21 @@ from bot.core.digest import Outcome
 from bot.core.effects import Kind
 from bot.core.feedback import Feedback
 from bot.core.model import EndReason, Grant
+from bot.core.right_sizing import Change
 from bot.core.weekly import Period
 from bot.operations._end_grant import request_end
 from bot.operations._unit_of_work import POLICY_IN_FORCE, unit
 from bot.operations.digest.describe_digest import describe_digest
+from bot.operations.digest.describe_right_sizing import describe_right_sizing
 from bot.operations.digest.send_due_digest import send_due_digest
 from bot.operations.grants.give_feedback import give_feedback
 from bot.operations.grants.record_results import record_ended
 from bot.operations.messages.record_posted import record_unheard
+from bot.operations.policy.record_policy import record_loaded
 from bot.operations.process.forget_old import forget_old
 from bot.operations.requests.deny_request import deny_request
 from bot.operations.requests.withdraw_request import withdraw_request
+from bot.operations.usage.count_usage import UsageMeter
 from storage import key_values
 from tests.builders import WORKSPACE
 from tests.factories import ANA, BEN, CARA, DAN, LEA, START, Made, a_person
@@ -61,11 +65,16 @@ def test_it_is_queued_once_a_week_by_the_first_process(made: Made) -> None:
     assert not send_due_digest(made.world)
     at = monday(made, 28)
     assert [send_due_digest(world) for world in (made.world, *others)] == [True, False, False]
-    assert queued(made) == [{"channel": "#access-security", "since": at - WEEK, "until": at}]
+    about = {"channel": "#access-security", "since": at - WEEK, "until": at}
+    assert queued(made) == [{**about, "report": "weekly"}, {**about, "report": "right_sizing"}]
     made.clock.at += 8 * 86400 - 1
     forget_old(made.world)
     assert send_due_digest(others[0]) and not send_due_digest(made.world)
-    assert len(queued(made)) == 2
+    assert [each["report"] for each in queued(made)] == ["weekly", "right_sizing"] * 2, (
+        "the next Monday is in October"
+    )
+    made.clock.at += WEEK
+    assert send_due_digest(made.world) and len(queued(made)) == 5, "once a month"
 
 
 def test_a_digest_that_was_missed_is_made_up_for(made: Made) -> None:
@@ -73,7 +82,7 @@ def test_a_digest_that_was_missed_is_made_up_for(made: Made) -> None:
     monday(made, 28)
     made.clock.at += 3 * WEEK + 86400
     assert send_due_digest(made.world) and not send_due_digest(made.world)
-    assert len(queued(made)) == 1
+    assert len(queued(made)) == 2
 
 
 def test_without_the_key_there_is_none(made: Made) -> None:
@@ -95,7 +104,7 @@ def test_leads_get_what_the_security_channel_refuses(made: Made) -> None:
     monday(made, 28)
     send_due_digest(made.world)
     made.forget_work()
-    data = {"channel": "#access-security", "since": 1, "until": 2}
+    data = {"channel": "#access-security", "report": "weekly", "since": 1, "until": 2}
     record_unheard(made.world, [(Kind.SEND_DIGEST, data)], "#access-security", "is_archived")
     assert queued(made) == [{**data, "channel": LEA}]
 
@@ -133,3 +142,37 @@ def test_the_facts_are_those_of_the_period(made: Made) -> None:
     assert (found.to_access and found.to_access.count) == 2
     assert found.feedback == {Feedback.MORE: 1}
     assert view.names[CARA] == "U0Cara"
+
+
+def test_suggestions_are_made_from_the_rows_of_a_quarter(made: Made) -> None:
+    """On both databases: the roles.toml of its first day, requests, grants, use and answers."""
+    record_loaded(made.world, made.world.policy())
+    meter, made.clock.at = UsageMeter(made.world), START + 86400
+    for number in range(10):
+        made.clock.at += 7000
+        grant = made.a_grant("shop-admin", (ANA, CARA, DAN)[number % 3])
+        made.clock.at += 500
+        meter.count(grant.id, "shop-admin", "192.0.2.7")
+        meter.flush()
+        end(made, grant)
+    made.clock.at = START + 90 * 86400
+    found = describe_right_sizing(made.world, made.clock.at)
+    assert (found.roles, found.requests, found.grants) == (3, 10, 10)
+    assert {each.role: each.change for each in found.suggestions} == {
+        "shop-deploy": Change.UNUSED_ROLE,
+        "reports-read": Change.UNUSED_ROLE,
+        "shop-admin": Change.SHORTER,
+    }
+    made.clock.at = START + 91 * 86400
+    made.set_policy(
+        mine='title = "New"\nsystem = "reports"\nactions = ["r"]\n'
+        'requesters = ["everyone"]\napprovers = ["@db-leads"]\n'
+    )
+    later = describe_right_sizing(made.world, made.clock.at)
+    assert (later.roles, later.suggestions) == (4, found.suggestions), "a new role is left alone"
+
+
+def test_before_the_log_is_a_quarter_old_nothing_counts_as_never_used(made: Made) -> None:
+    made.clock.at = START + 80 * 86400
+    record_loaded(made.world, made.world.policy())
+    assert describe_right_sizing(made.world, made.clock.at + 1).suggestions == ()

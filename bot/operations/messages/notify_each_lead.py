@@ -47,6 +47,6 @@ def forward_to_leads(
             if kind is Kind.ALERT:
                 u.do(effects.alert_lead(lead, data["grant"], data["system"]))
             elif kind is Kind.SEND_DIGEST:
-                u.do(effects.send_digest(lead, data["since"], data["until"]))
+                u.do(effects.send_digest(lead, data["report"], data["since"], data["until"]))
             else:
                 u.do(effects.notify_security(lead, data["note"], **facts))

@@ -1,0 +1,83 @@
+"""The monthly suggestions for roles.toml, each with its numbers and the lines to copy."""
+
+from collections.abc import Mapping
+
+from bot.core.right_sizing import DAYS, Change, Suggestion
+from bot.operations.digest.describe_right_sizing import RightSizing
+from bot.slack.blocks import (
+    Block,
+    Message,
+    clean,
+    code,
+    context,
+    date,
+    escape,
+    header,
+    message,
+    paragraph,
+    preformatted,
+    rich,
+    section,
+    spoken,
+)
+from bot.slack.views._fit import MESSAGE_BLOCKS, MESSAGE_CHARACTERS, fit
+
+FRAME = 1000
+"""Characters for the words around the suggestions."""
+
+WHOLE = 9_000
+"""Characters of the lines to copy: more than those of most roles, because lines that were cut can't
+be copied."""
+
+TITLES: Mapping[Change, str] = {
+    Change.UNUSED_ROLE: "nobody uses it",
+    Change.UNUSED_ACTIONS: "a part of it is never used",
+    Change.REQUESTERS: "some requesters never asked",
+    Change.SHORTER: "a shorter default is enough",
+    Change.LONGER: "the default is too short",
+    Change.RULE: "a rule can decide",
+}
+
+
+def render(found: RightSizing) -> Message:
+    looked = (
+        f"Looked at {found.roles} roles, {found.requests} requests and {found.grants} grants of"
+        f" {DAYS} days."
+    )
+    if not found.suggestions:
+        return message(
+            f"Right-sizing: there is nothing to suggest for roles.toml. {looked}",
+            header("Right-sizing"),
+            paragraph(["There is nothing to suggest for roles.toml."], [looked]),
+        )
+    groups = [_suggestion(each) for each in found.suggestions]
+    shown, missing = fit(groups, MESSAGE_BLOCKS - 4, MESSAGE_CHARACTERS - FRAME)
+    more = [context(f"and {missing} more. They follow when these are settled.")] if missing else []
+    return message(
+        _twin(found, looked),
+        header("Right-sizing"),
+        paragraph(
+            [looked, " They end ", date(found.period.until), "."],
+            ["Add the lines to the table that is there; a table in double brackets is a new one."],
+        ),
+        *shown,
+        *more,
+        context("docs/digest.md says when each of these is suggested."),
+    )
+
+
+def _suggestion(each: Suggestion) -> list[Block]:
+    return [
+        rich(
+            section(code(each.role), f": {TITLES[each.change]}. ", *spoken(each.why)),
+            preformatted(each.toml, WHOLE),
+        )
+    ]
+
+
+def _twin(found: RightSizing, looked: str) -> str:
+    """The suggestions for screen readers; the lines to copy are in the message."""
+    lines = [
+        f"{each.role}: {TITLES[each.change]}. {clean(each.why, 300)}" for each in found.suggestions
+    ]
+    return "\n".join(escape(line) for line in [f"Right-sizing. {looked}", *lines])
