@@ -60,6 +60,7 @@ from bot.web.server import Server
 from bot.web.slack_events import SlackEvents
 from bot.worker.calendar_poller import LOOK_EVERY as CALENDARS_EVERY
 from bot.worker.calendar_poller import CalendarPoller
+from bot.worker.flag_watch import FlagWatch
 from bot.worker.outage import OutageWatch
 from bot.worker.process_metrics import WorkerMetrics
 from bot.worker.roles_watch import RolesWatch
@@ -105,6 +106,7 @@ class Worker:
         self._watch = Ticker(base.clock.exact, self._looks())
         revocations = build_revocations(clock_world, self.delivery.health)
         self._outage = OutageWatch(clock_world, revocations, DirectPost(patient))
+        self._flags = FlagWatch(clock_world)
         self._world, self._started, self._stopping = (
             clock_world,
             clock_world.now(),
@@ -120,6 +122,7 @@ class Worker:
         self.delivery.start()
         self._watch.start()
         self._outage.start()
+        self._flags.start()
         threading.Thread(target=self._listen, name="notices", daemon=True).start()
         self.connect_loop.start()
 
@@ -132,6 +135,7 @@ class Worker:
         self._watch.stop()
         self.streams.stop()
         self._outage.stop()
+        self._flags.stop()
         if self.socket is not None:
             self.socket.close()
         self.jobs.stop()

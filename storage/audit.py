@@ -247,6 +247,54 @@ def requests_and_policies(
     )
 
 
+def after(db: Database, seq: int, events: Sequence[str], limit: int) -> list[tuple[Any, ...]]:
+    """Returns the records of these events after record `seq`, oldest first, in the columns of
+    `LogRow`."""
+    sql = (
+        f"SELECT {_FACTS} FROM audit WHERE seq > ? AND {db.beside}event IN ({_marks(events)})"
+        " ORDER BY seq LIMIT ?"
+    )
+    return db.rows(sql, seq, *events, limit)
+
+
+def about(
+    db: Database, person: str, events: Sequence[str], since: int, last: int, limit: int
+) -> list[tuple[Any, ...]]:
+    """Returns the newest records of these events that a person is the actor or the subject of, from
+    `since` up to record `last`, oldest first, in the columns of `LogRow`."""
+    found: list[tuple[Any, ...]] = []
+    for column in ("actor = ?", f"subject = ? AND {_NOT_ACTOR[0]}"):
+        sql = (
+            f"SELECT {_FACTS} FROM audit WHERE {column} AND at >= ? AND seq <= ? AND event IN"
+            f" ({_marks(events)}) ORDER BY at DESC, seq DESC LIMIT ?"
+        )
+        found += db.rows(sql, person, since, last, *events, limit)
+    return sorted(found)[-limit:]
+
+
+def facts(db: Database, since: int, events: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Streams the records of these events from `since` on, oldest first, in the columns of
+    `LogRow`."""
+    marks = _marks(events)
+    sql = f"SELECT {_FACTS} FROM audit WHERE at >= ? AND event IN ({marks}) ORDER BY seq"
+    return db.stream(sql, since, *events)
+
+
+def count_facts(db: Database, since: int, events: Sequence[str]) -> int:
+    """Returns the number of records that `facts` yields."""
+    sql = f"SELECT COUNT(*) FROM audit WHERE at >= ? AND event IN ({_marks(events)})"
+    found = db.row(sql, since, *events)
+    return int(found[0]) if found else 0
+
+
+def last(db: Database) -> int:
+    """Returns the number of the newest record, 0 for none."""
+    return _last_record(db)[0]
+
+
+_FACTS = 'seq, at, event, actor, subject, role, system, request, "grant", detail'
+
+
 def count_requests(db: Database, since: int) -> int:
     """Returns the number of requests that `requests_and_policies` yields."""
     found = db.row(

@@ -189,6 +189,12 @@ def had_between(db: Reads, since: int, until: int) -> list[Grant]:
     return _many(db.rows(sql, until, since))
 
 
+def latest_of(db: Database, person: str, limit: int) -> list[Grant]:
+    """Returns this person's latest grants, newest first."""
+    sql = f"SELECT {_COLUMNS} FROM grants WHERE person = ? ORDER BY starts_at DESC, id LIMIT ?"
+    return _many(db.rows(sql, person, limit))
+
+
 def past(db: Database, person: str, role: str, limit: int) -> list[Grant]:
     """Returns this person's latest grants of the role, newest first."""
     sql = (

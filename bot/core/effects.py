@@ -47,6 +47,9 @@ class Kind(StrEnum):
     NOTIFY_SECURITY = "notify_security"
     ALERT = "alert"
     UPDATE_ALERT = "update_alert"
+    POST_FLAG = "post_flag"
+    UPDATE_FLAG = "update_flag"
+    FLAG_THREAD = "flag_thread"
     ANSWER = "answer"
     SEND_EXPORT = "send_export"
     VERIFY_AUDIT = "verify_audit"
@@ -284,6 +287,28 @@ def update_alert(channel: str, ts: str) -> Effect:
 
 def alert_key(channel: str, ts: str) -> str:
     return f"alert:{channel}:{ts}"
+
+
+def post_flag(channel: str, flag: str) -> Effect:
+    """Posts a flag, as it is then, to the security channel, or to a lead (their id)."""
+    return Effect(
+        Kind.POST_FLAG, Queue.SLACK, f"flag:{channel}", {"channel": channel, "flag": flag}
+    )
+
+
+def update_flag(flag: str) -> Effect:
+    """Shows the state of a flag in every message about it."""
+    return Effect(Kind.UPDATE_FLAG, Queue.SLACK, flag_key(flag), {"flag": flag})
+
+
+def flag_key(flag: str) -> str:
+    return f"update flag:{flag}"
+
+
+def flag_thread(flag: str, channel: str, ts: str) -> Effect:
+    """Mentions the leads in the thread of a message about a flag that somebody investigates."""
+    data = {"flag": flag, "channel": channel, "ts": ts}
+    return Effect(Kind.FLAG_THREAD, Queue.SLACK, f"flag:{channel}", data)
 
 
 def answer(person: str, channel: str, note: str, **facts: object) -> Effect:

@@ -60,6 +60,8 @@ def summary(policy: Policy) -> Summary:
             "bundles": [str(bundle) for bundle in policy.bundles.values()],
             "retention": _retained(policy.retention),
             "stream": [f"{stream.name} ({stream.kind})" for stream in policy.streams],
+            "flags.off": list(policy.flags.off),
+            "flags.trusted_networks": list(policy.flags.trusted_networks),
         },
     }
 
@@ -230,6 +232,8 @@ _OTHER: Mapping[str, tuple[Judge, Show]] = {
     "bundles": (_added, _said),
     "retention": (_given, _said),
     "stream": (_removed, _said),
+    "flags.off": (_added, _said),
+    "flags.trusted_networks": (_added, _said),
 }
 """Whether a new value loosens a role, and how a value is shown. Other keys, such as a title, don't
 matter."""

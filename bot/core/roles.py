@@ -11,6 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from bot.core.flags.rule import NO_SETTINGS, FlagSettings
 from bot.core.model import Person, actions_on, folded
 from bot.core.retention import Retention
 from bot.core.rules import (
@@ -267,6 +268,7 @@ class Policy:
     bundles: Mapping[str, Bundle] = field(default_factory=dict)
     streams: tuple[Stream, ...] = ()
     retention: Retention = field(default_factory=Retention)
+    flags: FlagSettings = NO_SETTINGS
 
     @property
     def version(self) -> str:

@@ -160,7 +160,9 @@ def keep_asked(u: UnitOfWork, request: Request, judged: Judgement) -> dict[str, 
         _read_duties(u, u.policy.on_call, request.requester),
         has_open_emergency(u, request.requester),
     )
-    return {"criteria": found, "facts": facts}
+    role = u.policy.roles.get(request.role)
+    asked = {"risk": role.risk if role else "", "actions": list(request.actions)}
+    return {"criteria": found, "facts": facts, **asked}
 
 
 def keep_decided(u: UnitOfWork, role: Role, request: Request) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from bot.core.model import Person
 from bot.operations._unit_of_work import Context
 from bot.operations.absence.come_back import come_back
 from bot.operations.emergencies.sign_review import check_signer, end_emergency
+from bot.operations.flags.answer_flag import check_answer, investigate_flag, revoke_flagged
 from bot.operations.grants.give_feedback import FeedbackKept, give_feedback
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.grants.renew_grant import renew_grant
@@ -58,6 +59,7 @@ from bot.slack.views import (
     deny_modal,
     edit_modal,
     emergency_modal,
+    flag_message,
     home,
     request_details,
     request_modal,
@@ -364,6 +366,31 @@ def remove_orphan(world: Context, click: Click, person: Person) -> None:
         reply_text(world, click, f"You asked to remove {gone}. Another message reports the result.")
 
 
+def expected_form(ctx: ListenerContext, click: Click, person: Person) -> None:
+    """Opens the form that asks why a flagged pattern was expected, if the person may answer."""
+    found = check_answer(ctx.world, person.id, click.value)
+    if isinstance(found, Refused):
+        reply_outcome(ctx.world, click, found)
+        return _redraw_home(ctx.world, click)
+    return _open(ctx, click, flag_message.expected_form(found))
+
+
+def investigate(world: Context, click: Click, person: Person) -> None:
+    """The message and its thread show who investigates."""
+    reply_outcome(world, click, investigate_flag(world, person.id, click.value))
+    _redraw_home(world, click)
+
+
+def revoke_by_flag(world: Context, click: Click, person: Person) -> None:
+    """Revokes everything that the person of a flag holds; the message shows the answer."""
+    outcome = revoke_flagged(world, person.id, click.value)
+    reply_outcome(world, click, outcome)
+    if not isinstance(outcome, Refused):
+        roles = ", ".join(grant.role for grant in outcome.grants)
+        reply_text(world, click, f"Revoked: {roles}. Their threads show when systems confirm it.")
+    _redraw_home(world, click)
+
+
 def audit_older(world: Context, click: Click, person: Person) -> None:
     """The next page is read, and the reader's authority checked, when the page is shown."""
     filters, before = from_older(click.value)
@@ -426,6 +453,9 @@ ACTIONS: Mapping[str, Route] = {
     Action.CHANGE_MENTOR: Route(onboarding.press_mentor),
     Action.END_RAMP: Route(once(onboarding.end)),
     Action.BACK: Route(once(back)),
+    Action.FLAG_EXPECTED: Route(expected_form),
+    Action.FLAG_INVESTIGATE: Route(once(investigate)),
+    Action.FLAG_REVOKE: Route(once(revoke_by_flag)),
     Action.FEEDBACK_USED: Route(once(feedback(Feedback.USED))),
     Action.FEEDBACK_UNNEEDED: Route(once(feedback(Feedback.UNNEEDED))),
     Action.FEEDBACK_MORE: Route(once(feedback(Feedback.MORE))),

@@ -570,6 +570,11 @@ def drift(ctx: ListenerContext, said: Command, person: Person) -> Message:
     )
 
 
+def show_flags(ctx: ListenerContext, said: Command, person: Person) -> Message:
+    """The flags that wait for an answer, with buttons."""
+    return pages.open_flags(ctx.world, person.id)
+
+
 _AUDIT: Mapping[str, Callable[[ListenerContext, Command, Person], Message]] = {
     "export": _audit_export,
     "verify": _audit_verify,
@@ -617,6 +622,7 @@ VERBS: Mapping[str, Verb] = {
         Verb("revoke", revoke, leads=True),
         Verb("audit", audit, leads=True),
         Verb("drift", drift, leads=True),
+        Verb("flags", show_flags, leads=True),
         Verb("explain", explain),
         Verb("onboard", onboard, leads=True),
         Verb("review", review),

@@ -44,6 +44,9 @@ class Action(StrEnum):
     REVIEW = "review"
     REVIEW_PAGE = "review_page"
     REVIEW_FIRST = "review_first"
+    FLAG_EXPECTED = "flag_expected"
+    FLAG_INVESTIGATE = "flag_investigate"
+    FLAG_REVOKE = "flag_revoke"
     FEEDBACK_USED = "feedback_used"
     FEEDBACK_UNNEEDED = "feedback_unneeded"
     FEEDBACK_MORE = "feedback_more"
@@ -62,6 +65,7 @@ class Modal(StrEnum):
     ONBOARDING = "onboarding_modal"
     MENTOR = "mentor_modal"
     REVIEW = "review_modal"
+    FLAG_EXPECTED = "flag_expected_modal"
     NOTICE = "notice_modal"
 
 

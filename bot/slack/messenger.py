@@ -22,6 +22,11 @@ from bot.operations.claim_work import Work
 from bot.operations.digest.describe_digest import describe_digest
 from bot.operations.digest.describe_right_sizing import describe_right_sizing
 from bot.operations.digest.send_due_digest import record_digest_sent, record_right_sizing_sent
+from bot.operations.flags.describe_flags import (
+    describe_flag,
+    flag_messages,
+    record_flag_posted,
+)
 from bot.operations.grants.describe_grant import GrantView, describe_grant
 from bot.operations.messages.direct_notes import (
     LASTING,
@@ -81,6 +86,7 @@ from bot.slack.views import (
     emergency_message,
     end_alert,
     findings,
+    flag_message,
     home,
     lists,
     onboarding_notes,
@@ -319,6 +325,26 @@ class Messenger:
         channel, ts = work.data["channel"], work.data["ts"]
         if views := alerts_in(self._world, channel, ts):
             self._show(channel, ts, end_alert.render(views))
+
+    def post_flag(self, work: Work) -> None:
+        """A flag that became part of another one before its first post is not posted."""
+        view = describe_flag(self._world, work.data["flag"])
+        if view is None or view.flag.joined:
+            return
+        answer = self.post(work.data["channel"], flag_message.render(view))
+        work.finish(record_flag_posted, view.flag.id, answer["channel"], answer["ts"], view)
+
+    def update_flag(self, work: Work) -> None:
+        view = describe_flag(self._world, work.data["flag"])
+        if view is not None:
+            for channel, ts in flag_messages(self._world, view.flag.id):
+                self._show(channel, ts, flag_message.render(view))
+
+    def flag_thread(self, work: Work) -> None:
+        view = describe_flag(self._world, work.data["flag"])
+        if view is not None:
+            message = flag_message.investigated(view)
+            self.post(work.data["channel"], message, thread_ts=work.data["ts"])
 
     def answer(self, work: Work) -> None:
         self._answer(work.data)

@@ -7,11 +7,12 @@ from typing import Any
 from bot.core.approval import Refused
 from bot.core.role_search import search_roles
 from bot.operations._unit_of_work import Context
+from bot.operations.flags.describe_flags import open_flags as list_open
 from bot.operations.people.describe_person import describe_person, readable_role, roles_open_to
 from bot.operations.people.require_lead import require_lead
 from bot.operations.systems.reconcile import read_findings
 from bot.slack.payloads import BadPayload
-from bot.slack.views import answers, findings, lists, revoke_confirm
+from bot.slack.views import answers, findings, flag_message, lists, revoke_confirm
 from bot.slack.views._fit import FIRST, Place
 
 Message = dict[str, Any]
@@ -57,6 +58,13 @@ def _findings(world: Context, lead: str, place: Place) -> Message:
     )
 
 
+def open_flags(world: Context, lead: str, place: Place = FIRST) -> Message:
+    """The open flags, for a lead."""
+    if (refused := require_lead(world, lead, "flags")) is not None:
+        return answers.refused(refused.reason)
+    return flag_message.listed(list_open(world, lead), place)
+
+
 def from_more(value: str) -> dict[str, Any]:
     """The value of a More button. Raises BadPayload for any other value, because it can be
     forged."""
@@ -88,5 +96,6 @@ LISTS: Mapping[str, tuple[tuple[str, ...], Callable[..., Message]]] = {
     "role": (("role",), one_role),
     "revoke": (("person", "role"), to_revoke),
     "findings": ((), _findings),
+    "flags": ((), open_flags),
 }
 """By the name in the button: the fields that it carries, and the function that reads the page."""

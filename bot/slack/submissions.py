@@ -14,6 +14,7 @@ from bot.operations._unit_of_work import Context
 from bot.operations.emergencies.sign_review import sign_review as sign
 from bot.operations.emergencies.start_emergency import Call, NeedsPress, Started, start_emergency
 from bot.operations.emergencies.start_emergency import Outcome as Called
+from bot.operations.flags.answer_flag import expect_flag
 from bot.operations.grants.revoke_given import revoke_given
 from bot.operations.idempotency import Repeated, do_once
 from bot.operations.people.describe_person import describe_person
@@ -169,6 +170,15 @@ def sign_review(ctx: ListenerContext, form: Submission, person: Person) -> Reply
     return _refused(form, outcome) if isinstance(outcome, Refused) else CLOSE
 
 
+def flag_expected(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
+    """Answers a flag with the reason why its pattern was expected."""
+    words = form.texts.get(Field.REASON, "")
+    outcome = do_once(
+        ctx.world, form.key, lambda world: expect_flag(world, person.id, form.metadata, words)
+    )
+    return _refused(form, outcome) if isinstance(outcome, Refused) else CLOSE
+
+
 def deny(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
     return _pressed(
         ctx, form, Press(form.metadata, person, False, form.texts.get(Field.REASON, ""))
@@ -254,5 +264,6 @@ FORMS: Mapping[str, Callable[[ListenerContext, Submission, Person], Reply]] = {
     Modal.ONBOARDING: submit_start,
     Modal.MENTOR: submit_mentor,
     Modal.REVIEW: submit_review,
+    Modal.FLAG_EXPECTED: flag_expected,
 }
 """The handler of each modal with inputs; the other modals only inform."""

@@ -97,6 +97,15 @@ HANDLERS: Mapping[Kind, Handler] = {
         resend_safe=False,
     ),
     Kind.UPDATE_ALERT: Handler(lambda deps, work: deps.messenger.update_alert(work)),
+    Kind.POST_FLAG: Handler(
+        lambda deps, work: deps.messenger.post_flag(work),
+        on_refused=messages.report_unheard,
+        resend_safe=False,
+    ),
+    Kind.UPDATE_FLAG: Handler(lambda deps, work: deps.messenger.update_flag(work)),
+    Kind.FLAG_THREAD: Handler(
+        lambda deps, work: deps.messenger.flag_thread(work), resend_safe=False
+    ),
     Kind.ANSWER: Handler(lambda deps, work: deps.messenger.answer(work), resend_safe=False),
     Kind.UPDATE_ANSWER: Handler(
         lambda deps, work: deps.messenger.update_answer(work), paces_queue=False

@@ -276,6 +276,12 @@ CASES: dict[str, Case] = {
     "hour: on another weekday": ("unusual_hour", OFFICE_HOURS, asked(-2 * DAY), False),
     "hour: on a Saturday": ("unusual_hour", OFFICE_HOURS, asked(-5 * DAY), True),
     "hour: nine events before": ("unusual_hour", OFFICE_HOURS[:9], asked(-12 * HOUR), False),
+    "hour: all events on two days": (
+        "unusual_hour",
+        [asked(day * DAY + n) for day in (7, 14) for n in range(6)],
+        asked(-12 * HOUR),
+        False,
+    ),
     "hour: three nights before": (
         "unusual_hour",
         [*OFFICE_HOURS, *(used(day * DAY - 12 * HOUR) for day in (7, 14, 21))],

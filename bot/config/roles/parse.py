@@ -32,6 +32,7 @@ from bot.config.roles.schema import (
 from bot.config.roles.toml_lines import key_lines, line_of
 from bot.config.roles.values import ticket_validator
 from bot.core.errors import ConfigError, Problem
+from bot.core.flags.rule import FlagSettings
 from bot.core.lifecycle import longest_run
 from bot.core.retention import Retention
 from bot.core.roles import Key, Policy, Role, System, SystemKind, Workspace, no_ticket
@@ -317,6 +318,9 @@ def _policy(checked: Checked, tables: Mapping[str, Any], digest: str, file: str)
         roles=_roles(checked, workspace.approvals_channel, reach),
         on_call=_on_call(checked),
         tickets=_tickets(checked.tickets) if checked.tickets else None,
+        flags=FlagSettings(
+            tuple(checked.flags.trusted_networks), MappingProxyType(checked.flags.off)
+        ),
         bundles=MappingProxyType(
             {name: _bundle(name, bundle) for name, bundle in checked.bundles.items()}
         ),

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from bot.config.roles import schema
 from bot.config.roles.schema import KeyProblem
 from bot.core.durations import format_duration
+from bot.core.flags.rules import RULES
 from bot.core.roles import Key, SystemKind
 from bot.core.tickets import scope_of
 from bot.core.values import NAME, classify, did_you_mean, quoted, seconds
@@ -29,6 +30,7 @@ _TOP = (
     "people",
     "stream",
     "retention",
+    "flags",
 )
 _DEFAULT_LONGEST = schema.RoleTable.model_fields["max_duration"].default
 _IF_NOT_GIVEN = format_duration(_DEFAULT_LONGEST)
@@ -47,6 +49,7 @@ class Checked:
     on_call: dict[str, schema.OnCallTable] = field(default_factory=dict)
     tickets: schema.TicketsTable | None = None
     bundles: dict[str, schema.BundleTable] = field(default_factory=dict)
+    flags: schema.FlagsTable = field(default_factory=schema.FlagsTable)
     people: dict[str, dict[str, str]] = field(default_factory=dict)
     retention: schema.RetentionTable | None = None
     streams: list[schema.StreamTable] = field(default_factory=list, repr=False)
@@ -78,10 +81,20 @@ def check(data: Table, kinds: Mapping[str, SystemKind]) -> Checked:
         )
         checked.found += found
     checked.found += _stream_problems(checked, data.get("stream", []))
+    if "flags" in data:
+        flags, found = schema.validate(schema.FlagsTable, data["flags"], ("flags",))
+        checked.flags = flags or checked.flags
+        checked.found += [*found, *_unknown_rules(checked)]
     for section, check_table in _SECTIONS.items():
         for name, table in _tables(data, section).items():
             checked.found += check_table(checked, data, name, table)
     return checked
+
+
+def _unknown_rules(checked: Checked) -> Iterator[KeyProblem]:
+    for name in checked.flags.off:
+        if name not in RULES:
+            yield ("flags", "off", name), "is not a flag rule" + did_you_mean(name, RULES)
 
 
 def _ticket_problems(checked: Checked) -> Iterator[tuple[str, str]]:

@@ -26,6 +26,7 @@ from bot.config.roles.values import (
     Line,
     Meant,
     Name,
+    Network,
     Offset,
     Person,
     Quota,
@@ -196,6 +197,11 @@ STREAM_TABLES: Mapping[str, type[StreamTable]] = {
     "file": FileStreamTable,
     "syslog": SyslogStreamTable,
 }
+
+
+class FlagsTable(_Table):
+    trusted_networks: Annotated[list[Network], Field(max_length=200)] = []
+    off: dict[str, Explanation] = {}
 
 
 class StageTable(_Table):

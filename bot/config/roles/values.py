@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from ipaddress import ip_network
 from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
@@ -48,6 +49,14 @@ WARNINGS = (
     "handle-or-email",
 )
 """The names of the warnings that `meant` can silence. Each kind of system may add its own."""
+
+
+def _network(value: object) -> str:
+    written = string(value)
+    try:
+        return str(ip_network(written))
+    except ValueError:
+        raise ValueError("must be a network such as 10.0.0.0/8, without bits of a host") from None
 
 
 @lru_cache(maxsize=256)
@@ -223,6 +232,7 @@ Quota = Annotated[QuotaValue, InstanceOf(), BeforeValidator(_quota)]
 Address = Annotated[str, BeforeValidator(_address)]
 Calendar = Annotated[str, BeforeValidator(_calendar)]
 TicketUrl = Annotated[str, BeforeValidator(_ticket_url)]
+Network = Annotated[str, BeforeValidator(_network)]
 Secret = Annotated[str, BeforeValidator(string)]
 StreamSecret = Annotated[str, BeforeValidator(text(1000, least=16))]
 FilePath = Annotated[str, BeforeValidator(text(1000))]

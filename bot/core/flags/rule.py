@@ -36,6 +36,9 @@ class FlagSettings:
         return any(_inside(found, ip_network(each)) for each in self.trusted_networks)
 
 
+NO_SETTINGS = FlagSettings()
+
+
 def _inside(inner: Network, outer: Network) -> bool:
     if isinstance(inner, IPv4Network):
         return isinstance(outer, IPv4Network) and inner.subnet_of(outer)

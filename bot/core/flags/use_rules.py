@@ -42,8 +42,8 @@ def unusual_hour(fact: Fact, index: Index, settings: FlagSettings) -> Found | No
 
     The hours next to it and the other days of the same kind (Monday to Friday, or the weekend)
     count as well, because 90 days have each hour of the week only thirteen times. Three different
-    days, because one long night is no habit. People on call are left out: their hours are not
-    theirs to choose.
+    days, because one long night is no habit; somebody with fewer days has no usual hours yet.
+    People on call are left out: their hours are not theirs to choose.
     """
     if fact.on_call:
         return None
@@ -51,10 +51,9 @@ def unusual_hour(fact: Fact, index: Index, settings: FlagSettings) -> Found | No
     if len(earlier) < ENOUGH:
         return None
     hours = _hours_around(fact.at, settings.zone)
-    days = {
-        day for each in earlier for day, hour in [_moment(each.at, settings.zone)] if hour in hours
-    }
-    if len(days) >= USUAL_DAYS:
+    moments = [_moment(each.at, settings.zone) for each in earlier]
+    days = {day for day, hour in moments if hour in hours}
+    if len(days) >= USUAL_DAYS or len({day for day, _ in moments}) < USUAL_DAYS:
         return None
     when = datetime.fromtimestamp(fact.at, settings.zone)
     return Found(f"Active on {when:%A} at {when:%H}:00, which is unusual for this person.")

@@ -3,10 +3,10 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
+from bot.core.flags.flag import EXPECTED, REVOKED, Flag
 from bot.core.flags.rules import RULES
 from bot.operations._unit_of_work import Context
 from storage import flags
-from storage.flags import EXPECTED, REVOKED, Flag
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def end_all(
     ids, ended = sorted(found), 0
     for start in range(0, len(ids), BATCH):
         batch = grants.lock_held(u.db, ids[start : start + BATCH])
-        request_end(u, batch, EndReason.REVOKED, by, reason)
+        request_end(u, batch, EndReason.REVOKED, by, reason, because=reason)
         ended += len(batch)
     return ended
 

@@ -48,5 +48,7 @@ def forward_to_leads(
                 u.do(effects.alert_lead(lead, data["grant"], data["system"]))
             elif kind is Kind.SEND_DIGEST:
                 u.do(effects.send_digest(lead, data["report"], data["since"], data["until"]))
+            elif kind is Kind.POST_FLAG:
+                u.do(effects.post_flag(lead, data["flag"]))
             else:
                 u.do(effects.notify_security(lead, data["note"], **facts))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from bot.core.authority import Right, count, decider_references, right_of
 from bot.core.eligibility import may_request
 from bot.core.emergency import EmergencyReview, as_emergency, marked
+from bot.core.flags.flag import Flag
 from bot.core.model import Delegation, Grant, Person, Request, Urgency
 from bot.core.roles import Role
 from bot.core.tickets import ticket_link
@@ -19,7 +20,7 @@ from bot.operations.onboarding.describe_ramp import RampView, ramps_seen_by
 from bot.operations.preapprovals.describe_preapprovals import PreApprovalView, describe_preapprovals
 from bot.operations.reviews.waiting import SeenCampaign, campaigns_seen_by
 from bot.operations.systems.describe_alerts import AlertView, describe_alerts
-from storage import alerts, emergencies, grants, people, requests
+from storage import alerts, emergencies, flags, grants, people, requests
 
 RECENT = 5
 MOST_EMERGENCIES = 20
@@ -27,6 +28,7 @@ PAGE = 50
 """Active grants on one page of a lead's Home."""
 
 MOST_ALERTS = 200
+MOST_FLAGS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class EmergencyView:
 class PersonView:
     """`everything` is None for a person who is not a lead; for a lead it is a page of the `active`
     grants, and `used` has the use of each so far. `approvers` has the names of each role's
-    approvers, `alerts` the unconfirmed revocations and `open_alerts` their number. `rights` says
+    approvers, `alerts` the unconfirmed revocations and `open_alerts` their number, `flags` and
+    `open_flags` the same of flags that wait for an answer. `rights` says
     why the person may decide on each request of `waiting_for_me`, `away` who decides in their
     place, `decides_for` in whose place they do. `names` are those of other people who are shown."""
 
@@ -59,6 +62,8 @@ class PersonView:
     approvers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     alerts: tuple[AlertView, ...] = ()
     open_alerts: int = 0
+    flags: tuple[Flag, ...] = ()
+    open_flags: int = 0
     names: dict[str, str] = field(default_factory=dict)
     rights: dict[str, Right] = field(default_factory=dict)
     ticket_links: dict[str, str] = field(default_factory=dict)
@@ -142,6 +147,8 @@ def _for_lead(u: Snapshot, view: PersonView, skip: int) -> PersonView:
         used=used_of(u, everything),
         alerts=tuple(alerted),
         open_alerts=alerts.count_reported_open(u.db),
+        flags=tuple(flags.open_flags(u.db, MOST_FLAGS)),
+        open_flags=flags.count_open(u.db),
         emergencies=tuple(_emergencies(u)),
         open_emergencies=emergencies.count_open(u.db),
         names={**view.names, **_names(u, {g.person for g in everything})},

@@ -65,6 +65,7 @@ def record_loaded(world: Context, policy: Policy, revision: str = "") -> list[Ch
             roles=sorted(policy.roles),
             changes=[str(each) for each in found[:RECORDED]],
             loosening=sum(each.loosens for each in found),
+            high_risk=sorted(name for name, role in policy.roles.items() if role.risk == "high"),
         )
         if old and found:
             _tell(u, json.loads(old)["workspace"]["security_channel"], found)

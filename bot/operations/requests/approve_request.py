@@ -160,6 +160,8 @@ def _count(u: UnitOfWork, role: Role, request: Request, ballot: _Ballot) -> Gran
             request,
             duration=vote.duration,
             actions=list(vote.actions),
+            risk=role.risk,
+            waited=vote.at - request.created_at,
             **({"tier": vote.tier} if vote.tier else {}),
             **recorded_right(role, request, vote.voter, ballot.authority, vote.tier),
             **_narrower(vote),

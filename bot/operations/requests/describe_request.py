@@ -15,6 +15,7 @@ from bot.core.authority import (
 )
 from bot.core.criteria import Criterion, Verdict, changes
 from bot.core.emergency import EmergencyReview
+from bot.core.flags.flag import Flag
 from bot.core.model import Delegation, Grant, GrantState, Lease, Person, Request, RequestState
 from bot.core.pings import quiet_until
 from bot.core.preapproval import PreApproval
@@ -26,7 +27,9 @@ from bot.operations._criteria import criteria_at, judge_request
 from bot.operations._preapprovals import holding
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations._usage import used_of
-from storage import emergencies, grants, people, preapprovals, requests
+from storage import emergencies, flags, grants, people, preapprovals, requests
+
+MOST_FLAGS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class RequestCard:
     """The systems of the grant whose hosts fetch a list of what is revoked."""
     emergency: EmergencyReview | None = None
     """Set when the request is an emergency that has started."""
+    flags: tuple[Flag, ...] = ()
+    """The open flags about the requester."""
     open_emergencies: tuple[EmergencyReview, ...] = ()
     """Of the requester, while this one waits for a press."""
     has_signer: bool = True
@@ -159,6 +164,7 @@ def _to_decide(u: Snapshot, card: RequestCard) -> RequestCard:
         denied=history.get("denied", 0),
         approved=history.get("approved", 0),
         usual_duration=requests.usual_duration(u.db, request.role),
+        flags=tuple(flags.open_flags(u.db, MOST_FLAGS, request.requester)),
     )
     return _with_deciders(u, card, role) if role else card
 

@@ -113,6 +113,9 @@ def _facts(card: RequestCard) -> list[Part]:
         facts.append(["has it until ", date(card.grant.ends_at)])
     if not card.past and not card.approved:
         facts.append(["first time"])
+    if card.flags:
+        count = len(card.flags)
+        facts.append([bold(f"{count} open flag{'s' if count > 1 else ''} about this person")])
     if card.denied:
         facts.append([f"denied {often(card.denied)} before"])
     facts += ([str(first)[0].lower() + str(first)[1:], *rest] for first, *rest in unasked(card))

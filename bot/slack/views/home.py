@@ -47,12 +47,13 @@ from bot.slack.views._parts import (
 from bot.slack.views.deciders import absence_lines, right_line
 from bot.slack.views.emergency_message import buttons
 from bot.slack.views.end_alert import acknowledgement
+from bot.slack.views.flag_message import row
 from bot.slack.views.lists import held_rows, pending_rows
 
 NO_ROLE = "-"
 """The value of the request button: it can't be the name of a role."""
 
-HELD, PENDING, DECIDE, ASK, PREAPPROVED, RAMPS, ALERTS, EVERYTHING = (
+HELD, PENDING, DECIDE, ASK, PREAPPROVED, RAMPS, ALERTS, FLAGS, EVERYTHING = (
     "held",
     "pending",
     "decide",
@@ -60,8 +61,10 @@ HELD, PENDING, DECIDE, ASK, PREAPPROVED, RAMPS, ALERTS, EVERYTHING = (
     "preapproved",
     "ramps",
     "alerts",
+    "flags",
     "everything",
 )
+SECTIONS = (HELD, PENDING, DECIDE, ASK, PREAPPROVED, RAMPS, ALERTS, FLAGS, EVERYTHING)
 """The sections that are shown page by page, as their buttons name them."""
 
 BLOCKS = 100
@@ -90,7 +93,7 @@ def page_from(value: str) -> tuple[str, int]:
     """The section and the rows to skip in a button's value. Raises BadPayload, because a value can
     be forged."""
     section, _, skip = value.partition(":")
-    known = section in (HELD, PENDING, DECIDE, ASK, PREAPPROVED, RAMPS, ALERTS, EVERYTHING)
+    known = section in SECTIONS
     if (
         not known
         or not skip.isdecimal()
@@ -127,6 +130,7 @@ def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View
         *_preapproved(view, page, room(8)),
         *_recent(view),
         *_onboarding(view, page, room(6)),
+        *_titled("Open flags", map(row, view.flags), FLAGS, page, view.open_flags, room(9)),
         *_titled("Ends not confirmed", _alert_rows(view), ALERTS, page, view.open_alerts, room(9)),
     ]
     return _home([*blocks, *_everything(view, now, page, BLOCKS - len(blocks))])

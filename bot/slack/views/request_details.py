@@ -9,6 +9,7 @@ from bot.slack.blocks import (
     View,
     bold,
     bullets,
+    code,
     date,
     divider,
     link,
@@ -18,6 +19,7 @@ from bot.slack.blocks import (
     quote,
     rich,
     section,
+    typed,
 )
 from bot.slack.ids import Modal
 from bot.slack.views._parts import UNBOUNDED, gives_in_full, why_words
@@ -70,7 +72,17 @@ def _gives(card: RequestCard) -> list[list[Part]]:
 
 
 def _person(card: RequestCard) -> list[list[Part]]:
-    return [*_history(card), _holds(card), _usual(card)]
+    return [*_history(card), *_flags(card), _holds(card), _usual(card)]
+
+
+def _flags(card: RequestCard) -> list[list[Part]]:
+    """The open flags about this person; that there are none is said, too."""
+    if not card.flags:
+        return [["No open flags about this person"]]
+    return [
+        [bold(f"Flag, {each.severity}"), ": ", code(each.rule), ", ", typed(each.sentence, 300)]
+        for each in card.flags
+    ]
 
 
 def _history(card: RequestCard) -> list[list[Part]]:

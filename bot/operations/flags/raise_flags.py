@@ -1,0 +1,187 @@
+"""Raises flags from new records of the log, once however many processes run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bot.core import effects
+from bot.core.audit import Entry, Event, parsed_detail
+from bot.core.flags.decision_rules import OPEN_FOR
+from bot.core.flags.evaluate import Past, Raised, Recent, Repeated, evaluate, still_open
+from bot.core.flags.facts import EVENTS, Fact, LogRow, fact_of
+from bot.core.flags.flag import Flag
+from bot.core.flags.index import HOUR, KEPT, MOST, Index
+from bot.core.flags.rule import FlagSettings
+from bot.core.flags.rules import RULES
+from bot.core.roles import Policy
+from bot.operations._unit_of_work import SYSTEM, Context, UnitOfWork, new_id, unit
+from storage import audit, emergencies, flags
+
+BATCH = 500
+"""The most records that one transaction reads."""
+
+MOST_PEOPLE = 1000
+"""The most people whose facts are held in memory; beyond it, all are read from the log again."""
+
+MOST_OPEN = 200
+"""The most open emergencies that are checked at a time."""
+
+ONCE = tuple(rule.name for rule in RULES.values() if rule.once)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """New facts in order, after record `start`; `end` is the last record that was read."""
+
+    start: int
+    end: int
+    facts: list[Fact]
+
+
+@dataclass(slots=True)
+class FlagRaiser:
+    """Reads the log for one process. The index has the facts up to record `_seen`; another process
+    that read on in the meantime makes it out of date."""
+
+    world: Context
+    _index: Index = field(default_factory=Index)
+    _seen: int = -1
+
+    def raise_new(self) -> int:
+        """Raises what the records since the last call show; returns the number of flags. Raises
+        StorageUnavailable."""
+        count = 0
+        while (batch := self._next()) is not None:
+            count += self._raise(batch)
+            if len(batch.facts) < BATCH:
+                break
+        return count
+
+    def _next(self) -> _Batch | None:
+        """The next facts; None if there are none. Reads without a lock, so that nobody waits."""
+        with self.world.db.reading():
+            start = flags.cursor(self.world.db)
+            if start is None:
+                self._begin()
+                return None
+            if start != self._seen or len(self._index) > MOST_PEOPLE:
+                self._index.forget()
+                self._seen = start
+            rows = audit.after(self.world.db, start, EVENTS, BATCH)
+            head = audit.last(self.world.db) if len(rows) < BATCH else int(rows[-1][0])
+            facts = [found for row in rows if (found := fact_of(_row(row))) is not None]
+            facts += self._open_emergencies()
+            if not facts and head - start < BATCH:
+                return None
+            for person in {person for fact in facts for person in fact.people}:
+                self._load(person, start)
+        return _Batch(start, head, sorted(facts, key=lambda fact: (fact.at, fact.seq)))
+
+    def _begin(self) -> None:
+        """Nothing that happened before the first call is flagged."""
+        with self.world.db.transaction():
+            flags.begin(self.world.db, audit.last(self.world.db))
+
+    def _open_emergencies(self) -> list[Fact]:
+        """The emergencies whose review is open for too long and that are not flagged yet."""
+        since = self.world.now() - OPEN_FOR
+        found = [
+            still_open(each.person, each.role, each.request, each.grant, each.started_at)
+            for each in emergencies.open_now(self.world.db, MOST_OPEN)
+            if each.started_at <= since
+        ]
+        return [each for each in found if not flags.is_known(self.world.db, _open_key(each))]
+
+    def _load(self, person: str, until: int) -> None:
+        if self._index.knows(person):
+            return
+        since = self.world.now() - KEPT
+        rows = audit.about(self.world.db, person, EVENTS, since, until, MOST)
+        found = (fact_of(_row(row)) for row in rows)
+        self._index.put(person, (each for each in found if each and person in each.people))
+
+    def _raise(self, batch: _Batch) -> int:
+        try:
+            with unit(self.world) as u:
+                if flags.locked_cursor(u.db) != batch.start:  # another process reads, or has read
+                    self._seen = -1
+                    return 0
+                count = _raise_all(u, batch.facts, self._index)
+                flags.move(u.db, batch.end)
+            self._seen = batch.end
+        except Exception:
+            self._seen = -1  # the index has facts of a transaction that was not committed
+            raise
+        return count
+
+
+def settings_of(policy: Policy) -> FlagSettings:
+    """The settings of a roles.toml, with the zone of its workspace."""
+    return replace(policy.flags, zone=ZoneInfo(policy.workspace.timezone))
+
+
+def _open_key(fact: Fact) -> str:
+    return f"emergency_open:{fact.key}"
+
+
+def _row(row: Sequence[Any]) -> LogRow:
+    seq, at, event, actor, subject, role, system, request, grant, detail = row
+    about = (role, system, request, grant)
+    return LogRow(seq, at, event, actor, subject, *about, parsed_detail(str(detail)))
+
+
+def _raise_all(u: UnitOfWork, facts: Sequence[Fact], index: Index) -> int:
+    recent, settings = _recent(u, facts), settings_of(u.policy)
+    raised: dict[str, None] = {}
+    for fact in facts:
+        for found in evaluate(fact, index, recent, settings):
+            if isinstance(found, Repeated):
+                flags.repeat(u.db, found.key, found.at)
+            elif (id := _store(u, found, raised)) and not found.quiet:
+                raised[id] = None
+    if channel := u.policy.workspace.security_channel:
+        u.do(*(effects.post_flag(channel, id) for id in raised))
+    return len(raised)
+
+
+def _recent(u: UnitOfWork, facts: Sequence[Fact]) -> Recent:
+    found = Recent()
+    earliest = min((fact.at for fact in facts), default=u.now)
+    known = [*flags.of_rules(u.db, ONCE), *flags.since(u.db, earliest - HOUR)]
+    for each in known:
+        person = "" if each.quiet else each.person
+        found.add(Past(each.key, each.rule, each.about, person, each.at))
+    return found
+
+
+def _store(u: UnitOfWork, found: Raised, raised: dict[str, None]) -> str:
+    """Stores and records a flag and returns its id, or "" if it is known. Flags that it is combined
+    with become a part of it."""
+    fact, id = found.fact, new_id("w")
+    about = (fact.person, fact.role, fact.system, fact.request, fact.grant)
+    flag = Flag(
+        *(id, found.key, found.rule, found.severity, found.about, *about, found.sentence),
+        *(fact.at, u.now, found.quiet),
+        last_at=fact.at,
+    )
+    if not flags.add(u.db, flag):
+        return ""
+    joined = flags.join(u.db, found.with_keys, id, found.severity)
+    for each in joined:
+        if each in raised:
+            del raised[each]
+        else:
+            u.do(effects.update_flag(each))
+    detail: dict[str, object] = {
+        "source": u.world.source,
+        "flag": id,
+        "rule": found.rule,
+        "key": found.key,
+    }
+    detail |= {"severity": str(found.severity), "sentence": found.sentence, "at": fact.at}
+    detail |= {"with": joined} if joined else {}
+    u.entries.append(Entry(Event.FLAG_RAISED, SYSTEM, *about, detail=detail))
+    return id

@@ -1,0 +1,195 @@
+"""Flags over a real log: raised once, folded, combined, answered by leads, and found again by a
+replay."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from bot.core.approval import Refused
+from bot.core.flags.flag import EXPECTED, REVOKED, Flag
+from bot.operations.flags.answer_flag import (
+    Revoked,
+    expect_flag,
+    investigate_flag,
+    revoke_flagged,
+)
+from bot.operations.flags.count_answers import RuleCount, count_answers
+from bot.operations.flags.describe_flags import list_flags, open_flags
+from bot.operations.flags.raise_flags import FlagRaiser
+from bot.operations.people.describe_person import describe_home
+from bot.operations.requests.describe_request import describe_request
+from bot.operations.requests.withdraw_request import withdraw_request
+from tests.builders import SYSTEMS
+from tests.concurrency import together
+from tests.factories import ANA, BEN, LEA, START, Made, a_person
+
+HOUR, DAY = 3600, 86_400
+
+
+@pytest.fixture
+def raiser(made: Made) -> FlagRaiser:
+    """A raiser that has read the log up to now."""
+    raiser = FlagRaiser(made.world)
+    assert raiser.raise_new() == 0
+    made.forget_work()
+    return raiser
+
+
+def fresh(made: Made, *people: str) -> None:
+    made.know(*(replace(a_person(each), checked_at=made.clock.at) for each in people))
+
+
+def nag(made: Made, times: int = 5, person: str = ANA) -> None:
+    for _ in range(times):
+        withdraw_request(made.world, made.a_request(person=person).id, person)
+        made.clock.at += 1
+
+
+def shown(made: Made) -> list[Flag]:
+    """All flags, oldest first."""
+    return sorted(list_flags(made.world, 100), key=lambda flag: (flag.at, flag.rule))
+
+
+def the_flag(made: Made, raiser: FlagRaiser) -> Flag:
+    nag(made)
+    assert raiser.raise_new() == 1
+    (flag,) = shown(made)
+    return flag
+
+
+def test_a_pattern_is_raised_once_with_its_facts_on_record(made: Made, raiser: FlagRaiser) -> None:
+    nag(made, 4)
+    assert raiser.raise_new() == 0
+    nag(made, 1)
+    assert raiser.raise_new() == 1
+    assert raiser.raise_new() == FlagRaiser(made.world).raise_new() == 0
+    (flag,) = shown(made)
+    assert (flag.rule, flag.severity, flag.person, flag.times) == ("nagging", "low", ANA, 1)
+    ((actor, subject, detail),) = made.log("flag:rule:raised", "actor, subject, detail")
+    assert (actor, subject) == ("system", ANA)
+    assert json.loads(detail)["sentence"] == flag.sentence
+    assert made.work().count("post_flag") == 1
+    nag(made, 1)
+    assert raiser.raise_new() == 0
+    assert [each.times for each in shown(made)] == [2]
+
+
+def test_processes_that_read_at_the_same_time_raise_it_once(made: Made, raiser: FlagRaiser) -> None:
+    nag(made, 4)
+    others = [FlagRaiser(made.another_process()) for _ in range(3)]
+    for each in others:
+        each.raise_new()
+    nag(made, 1)
+    assert sum(together(made.world.db, [each.raise_new for each in (raiser, *others)])) == 1
+    nag(made, 1)
+    assert sum(each.raise_new() for each in (*others, raiser)) == 0
+    assert (made.events("flag:rule:raised"), shown(made)[0].times) == (1, 2)
+
+
+def test_two_rules_on_one_person_become_one_flag_of_high(made: Made, raiser: FlagRaiser) -> None:
+    grant = made.a_grant()
+    for _ in range(10):
+        made.a_token(grant)
+    assert raiser.raise_new() == 1
+    (first,) = shown(made)
+    made.forget_work()
+    for _ in range(5):
+        withdraw_request(made.world, made.a_request("reports-read").id, ANA)
+    assert raiser.raise_new() == 1
+    both = {flag.rule: flag for flag in shown(made)}
+    whole = both["nagging"]
+    assert (whole.severity, both["many_credentials"].joined) == ("high", whole.id)
+    assert both["many_credentials"].id == first.id
+    assert sorted(set(made.work()) & {"post_flag", "update_flag"}) == ["post_flag", "update_flag"]
+    fresh(made, LEA)
+    assert expect_flag(made.world, LEA, first.id, "fine") == Refused(
+        "This flag is part of a later one. Answer that one."
+    )
+    assert expect_flag(made.world, LEA, whole.id, "a broken script") is None
+    assert {flag.answer for flag in shown(made)} == {EXPECTED}
+
+
+def test_two_rules_of_one_batch_post_one_message(made: Made, raiser: FlagRaiser) -> None:
+    grant = made.a_grant()
+    for _ in range(10):
+        made.a_token(grant)
+    for _ in range(5):
+        withdraw_request(made.world, made.a_request("reports-read").id, ANA)
+    made.forget_work()
+    raiser.raise_new()
+    assert [kind for kind in made.work() if "flag" in kind] == ["post_flag"]
+    assert len([flag for flag in shown(made) if not flag.quiet]) == 2
+
+
+def test_only_leads_answer_and_not_about_themselves(made: Made, raiser: FlagRaiser) -> None:
+    flag = the_flag(made, raiser)
+    fresh(made, BEN, LEA)
+    refused = expect_flag(made.world, BEN, flag.id, "fine")
+    assert isinstance(refused, Refused) and "Only leads" in refused.reason
+    assert isinstance(expect_flag(made.world, LEA, flag.id, "  "), Refused)
+    assert isinstance(revoke_flagged(made.world, LEA, flag.id), Refused), "nothing to revoke"
+    nag(made, 5, LEA)
+    raiser.raise_new()
+    own = next(each for each in shown(made) if each.person == LEA)
+    fresh(made, LEA)
+    refused = expect_flag(made.world, LEA, own.id, "fine")
+    assert isinstance(refused, Refused) and "another lead" in refused.reason
+    assert not any(each.answer for each in shown(made))
+
+
+def test_an_answer_is_kept_recorded_and_counted(made: Made, raiser: FlagRaiser) -> None:
+    flag = the_flag(made, raiser)
+    fresh(made, LEA)
+    assert investigate_flag(made.world, LEA, flag.id) is None
+    assert isinstance(investigate_flag(made.world, LEA, flag.id), Refused)
+    assert expect_flag(made.world, LEA, flag.id, "=a *test*") is None
+    assert isinstance(expect_flag(made.world, LEA, flag.id, "again"), Refused)
+    answers = made.log("flag:rule:answered", "actor, reason, detail")
+    assert [(actor, reason) for actor, reason, _ in answers] == [(LEA, ""), (LEA, "=a *test*")]
+    assert [json.loads(detail)["answer"] for *_, detail in answers] == ["investigate", EXPECTED]
+    made.clock.at += 2 * HOUR
+    made.a_grant()
+    nag_more = made.a_request("reports-read")
+    withdraw_request(made.world, nag_more.id, ANA)
+    for _ in range(4):
+        withdraw_request(made.world, made.a_request("reports-read").id, ANA)
+    raiser.raise_new()
+    fresh(made, LEA)
+    newest = next(each for each in shown(made) if not each.answer)
+    outcome = revoke_flagged(made.world, LEA, newest.id)
+    assert isinstance(outcome, Revoked) and len(outcome.grants) == 1
+    assert made.log("grant:end:asked", "actor") == [(LEA,)]
+    assert shown(made)[-1].answer == REVOKED
+    counted = count_answers(made.world, START, made.clock.at + 1)
+    assert counted == [RuleCount("nagging", raised=2, expected=1, investigated=1, revoked=1)]
+    assert counted[0].expected_share == 0.5
+    assert count_answers(made.world, START - DAY, START) == []
+
+
+def test_a_card_and_home_show_open_flags(made: Made, raiser: FlagRaiser) -> None:
+    flag = the_flag(made, raiser)
+    card = describe_request(made.world, made.a_request().id)
+    assert card is not None and [each.id for each in card.flags] == [flag.id]
+    fresh(made, LEA, ANA)
+    assert [each.id for each in describe_home(made.world, LEA).flags] == [flag.id]
+    assert describe_home(made.world, ANA).flags == ()
+    assert isinstance(open_flags(made.world, ANA), Refused)
+    expect_flag(made.world, LEA, flag.id, "fine")
+    assert open_flags(made.world, LEA) == []
+
+
+def test_a_rule_that_is_off_raises_nothing(made: Made, raiser: FlagRaiser) -> None:
+    made.set_policy(systems=SYSTEMS + '[flags]\noff = { nagging = "a test" }\n')
+    nag(made)
+    assert raiser.raise_new() == 0
+
+
+def test_what_happened_before_the_first_start_is_not_flagged(made: Made) -> None:
+    nag(made)
+    raiser = FlagRaiser(made.world)
+    assert raiser.raise_new() == 0
+    nag(made, 1)
+    assert raiser.raise_new() == 1, "but it is known"
