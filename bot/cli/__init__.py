@@ -73,6 +73,7 @@ class Commands(LazyGroup):
             ("evidence", "bot.cli.evidence", "Write the auditor's folder."),
             ("usage", "bot.cli.usage", "Show how access was used."),
             ("systems", "bot.cli.systems", "List systems, find drift, and confirm a new address."),
+            ("flags", "bot.cli.flags", "List flags, and try the rules on the past."),
             ("accounts", "bot.cli.accounts", "List and correct account links."),
             ("demo", "bot.cli.demo", "Play a whole lifecycle in a local Slack sandbox."),
             ("sandbox", "bot.cli.demo", "Run the Slack sandbox without a bot."),

@@ -17,6 +17,7 @@ from bot.core.evidence import (
     moment,
     policies_of,
 )
+from bot.core.flags.flag import Flag
 from bot.core.record_lines import lines_of, sentence
 from bot.core.usage import Known
 from bot.operations._unit_of_work import SYSTEM, Context
@@ -25,7 +26,6 @@ from bot.operations.flags.count_answers import flags_raised
 from bot.operations.reviews.describe_campaign import review_report
 from storage import audit, evidence
 from storage.database import Reads
-from storage.flags import Flag
 
 Row = tuple[Any, ...]
 Names = Mapping[str, tuple[str, str]]

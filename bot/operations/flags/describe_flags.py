@@ -56,10 +56,11 @@ def open_flags(world: Context, by: str) -> list[Flag] | Refused:
         return refused or flags.open_flags(u.db, MOST_LISTED)
 
 
-def list_flags(world: Context, limit: int) -> Sequence[Flag]:
-    """Returns all flags, newest first, for the command line. Raises StorageUnavailable."""
+def list_flags(world: Context, limit: int, only_open: bool = False) -> Sequence[Flag]:
+    """Returns all flags, or the open ones, newest first, for the command line. Raises
+    StorageUnavailable."""
     with world.db.reading():
-        return flags.listing(world.db, limit)
+        return (flags.open_flags if only_open else flags.listing)(world.db, limit)
 
 
 def record_flag_posted(world: Context, flag: str, channel: str, ts: str, shown: FlagView) -> None:

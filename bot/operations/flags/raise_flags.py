@@ -72,7 +72,7 @@ class FlagRaiser:
                 self._seen = start
             rows = audit.after(self.world.db, start, EVENTS, BATCH)
             head = audit.last(self.world.db) if len(rows) < BATCH else int(rows[-1][0])
-            facts = [found for row in rows if (found := fact_of(_row(row))) is not None]
+            facts = [found for row in rows if (found := fact_of(log_row(row))) is not None]
             facts += self._open_emergencies()
             if not facts and head - start < BATCH:
                 return None
@@ -100,7 +100,7 @@ class FlagRaiser:
             return
         since = self.world.now() - KEPT
         rows = audit.about(self.world.db, person, EVENTS, since, until, MOST)
-        found = (fact_of(_row(row)) for row in rows)
+        found = (fact_of(log_row(row)) for row in rows)
         self._index.put(person, (each for each in found if each and person in each.people))
 
     def _raise(self, batch: _Batch) -> int:
@@ -127,7 +127,7 @@ def _open_key(fact: Fact) -> str:
     return f"emergency_open:{fact.key}"
 
 
-def _row(row: Sequence[Any]) -> LogRow:
+def log_row(row: Sequence[Any]) -> LogRow:
     seq, at, event, actor, subject, role, system, request, grant, detail = row
     about = (role, system, request, grant)
     return LogRow(seq, at, event, actor, subject, *about, parsed_detail(str(detail)))
