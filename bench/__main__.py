@@ -21,6 +21,7 @@ from bench import (
     log,
     policy,
     process,
+    reviews,
     rules,
     slow,
     streams,
@@ -42,6 +43,7 @@ FIGURES: Mapping[str, Callable[[Scale], Iterator[Line]]] = {
     **rules.FIGURES,
     **policy.FIGURES,
     **workspace.FIGURES,
+    **reviews.FIGURES,
     **streams.FIGURES,
     **slow.FIGURES,
 }
@@ -51,8 +53,8 @@ HEAD = ("", "what", "ours", "limit", "figure", "goal", "")
 
 def main() -> None:
     about = (
-        "Measures and prints P1 to P20, P24, S1 of the sandbox, and C6 to C11: P6 to P11 with slow"
-        " systems."
+        "Measures and prints P1 to P20, P23, P24, S1 of the sandbox, and C6 to C11: P6 to P11 with"
+        " slow systems."
     )
     parser = argparse.ArgumentParser(prog="python -m bench", description=about)
     parser.add_argument(

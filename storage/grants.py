@@ -322,25 +322,24 @@ def set_reach(db: Database, grant: str, system: str, reach: str) -> None:
     db.run("UPDATE leases SET reach = ? WHERE grant_id = ? AND system = ?", reach, grant, system)
 
 
-def request_end(db: Database, ids: Sequence[str], reason: EndReason, by: str) -> None:
-    """Sets held grants, which the caller has locked, and their leases to `ending`."""
+def request_end(
+    db: Database, ids: Sequence[str], reason: EndReason, by: str, words: str = ""
+) -> None:
+    """Sets held grants, which the caller has locked, and their leases to `ending`. `words` are for
+    the holder."""
     marks = ", ".join("?" * len(ids))
     states = ", ".join(f"'{state}'" for state in sources(GRANT, Move.END))
     db.run(
-        f"UPDATE grants SET state = 'ending', end_reason = ?, end_by = ?, remind_at = NULL "
-        f"WHERE id IN ({marks}) AND state IN ({states})",
+        "UPDATE grants SET state = 'ending', end_reason = ?, end_by = ?, end_words = ?, remind_at ="
+        f" NULL WHERE id IN ({marks}) AND state IN ({states})",
         reason,
         by,
+        words,
         *ids,
     )
     db.run(
         f"UPDATE leases SET state = 'ending' WHERE grant_id IN ({marks}) AND state <> 'ended'", *ids
     )
-
-
-def set_end_words(db: Database, grant: str, words: str) -> None:
-    """Stores what the person who is about to revoke this grant wrote for its holder."""
-    db.run("UPDATE grants SET end_words = ? WHERE id = ?", words, grant)
 
 
 def confirm_end(db: Database, grant: str, at: int) -> bool:

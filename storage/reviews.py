@@ -35,8 +35,11 @@ def insert(db: Database, c: Campaign, items: Iterable[Item]) -> bool:
     return stored == 1
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _frozen_row(campaign: str, i: Item) -> tuple[Any, ...]:
-    holders, facts = json.dumps(i.holders), json.dumps(dict(i.facts))
+    holders, facts = _encode(i.holders), _encode(dict(i.facts))
     return (campaign, i.number, i.kind, i.role, i.about, holders, facts, i.by_default)
 
 

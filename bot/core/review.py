@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -150,12 +150,16 @@ def frozen(
         *_grants(scope, policy, held),
         *_ramps(scope, policy, ramps),
     ]
-    kinds = list(ItemKind)
-    drafts.sort(key=lambda i: (not i.role, i.role, kinds.index(i.kind), i.holders, i.about))
-    return tuple(replace(item, number=number) for number, item in enumerate(drafts, 1))
+    places = {kind: place for place, kind in enumerate(ItemKind)}
+    drafts.sort(key=lambda d: (not d[1], d[1], places[d[0]], d[3], d[2]))
+    return tuple(Item(number, *draft) for number, draft in enumerate(drafts, 1))
 
 
-def _standing(scope: Scope, policy: Policy, directory: Directory) -> Iterator[Item]:
+Draft = tuple[ItemKind, str, str, tuple[str, ...], Mapping[str, Any], str]
+"""The fields of an item from `kind` to `by_default`."""
+
+
+def _standing(scope: Scope, policy: Policy, directory: Directory) -> Iterator[Draft]:
     for role in policy.roles.values():
         if not scope.covers(role.name, role.systems):
             continue
@@ -166,10 +170,10 @@ def _standing(scope: Scope, policy: Policy, directory: Directory) -> Iterator[It
             for ref in refs:
                 people = tuple(sorted(directory.resolve([ref])))
                 facts = {"systems": list(role.systems), "id": identity(ref, directory)}
-                yield Item(0, kind, role.name, ref, people, facts, role.review_default)
+                yield kind, role.name, ref, people, facts, role.review_default
 
 
-def _grants(scope: Scope, policy: Policy, held: Iterable[Held]) -> Iterator[Item]:
+def _grants(scope: Scope, policy: Policy, held: Iterable[Held]) -> Iterator[Draft]:
     for each in held:
         grant = each.grant
         if not scope.covers(grant.role, grant.systems):
@@ -184,10 +188,10 @@ def _grants(scope: Scope, policy: Policy, held: Iterable[Held]) -> Iterator[Item
         }
         facts |= grant.urgency.as_detail()
         by_default = role.review_default if role else KEEP
-        yield Item(0, ItemKind.GRANT, grant.role, grant.id, (grant.person,), facts, by_default)
+        yield ItemKind.GRANT, grant.role, grant.id, (grant.person,), facts, by_default
 
 
-def _ramps(scope: Scope, policy: Policy, ramps: Iterable[Ramp]) -> Iterator[Item]:
+def _ramps(scope: Scope, policy: Policy, ramps: Iterable[Ramp]) -> Iterator[Draft]:
     for ramp in ramps:
         roles = sorted({name for stage in ramp.stages for name in (*stage.roles, *stage.may_ask)})
         known = {name: policy.roles[name].systems for name in roles if name in policy.roles}
@@ -202,7 +206,7 @@ def _ramps(scope: Scope, policy: Policy, ramps: Iterable[Ramp]) -> Iterator[Item
             "until": ramp.ends_at,
         }
         holders = (ramp.newcomer,) if ramp.newcomer else ()
-        yield Item(0, ItemKind.ONBOARDING, "", ramp.id, holders, facts)
+        yield ItemKind.ONBOARDING, "", ramp.id, holders, facts, KEEP
 
 
 def manifest_of(items: Iterable[Item]) -> str:
@@ -215,7 +219,7 @@ def manifest_of(items: Iterable[Item]) -> str:
 
 def line_of(item: Item) -> str:
     """One item as the manifest has it."""
-    return json.dumps(
+    return _encode(
         {
             "item": item.number,
             "kind": item.kind,
@@ -224,11 +228,11 @@ def line_of(item: Item) -> str:
             "holders": list(item.holders),
             "facts": dict(item.facts),
             "by_default": item.by_default,
-        },
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=False,
+        }
     )
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 # --- who decides

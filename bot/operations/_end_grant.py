@@ -18,18 +18,20 @@ def request_end(
     by: str,
     reason: str = "",
     because: str = "",
+    words: str = "",
 ) -> None:
     """Ends grants that the caller has locked and found held. `by` is the audit actor, `reason` what
-    they typed, `because` our own explanation if nobody requested the end."""
+    they typed, `because` our own explanation if nobody requested the end. `words` are for the
+    holder."""
     if not ending:
         return
-    grants.request_end(u.db, [grant.id for grant in ending], why, by)
+    grants.request_end(u.db, [grant.id for grant in ending], why, by, words)
     keys = [effects.grant_key(grant.id) for grant in ending]
     late = outbox.tried(u.db, keys)
     outbox.drop(u.db, keys)  # cancels starts and renewals that have not been claimed
     for grant in ending:
-        words = {"because": because} if because else {}
-        u.record(Event.END_ASKED, by, grant, reason=reason, why=why, ends_at=grant.ends_at, **words)
+        more = {"because": because} if because else {}
+        u.record(Event.END_ASKED, by, grant, reason=reason, why=why, ends_at=grant.ends_at, **more)
         is_late = effects.grant_key(grant.id) in late
         u.do(*(effects.end_lease(grant.id, system, late=is_late) for system in grant.systems))
 

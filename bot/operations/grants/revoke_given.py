@@ -40,8 +40,7 @@ def _end(u: UnitOfWork, request: Request, by: Person, reason: str) -> Ending | R
     held = grants.lock_held(u.db, [grant.id] if grant else [])
     if not held:
         return u.refuse(_GONE, by.id, ACTION, request, reason=reason)
-    grants.set_end_words(u.db, held[0].id, reason)
-    request_end(u, held, EndReason.REVOKED, by.id, reason)
+    request_end(u, held, EndReason.REVOKED, by.id, reason, words=reason)
     return Ending(tuple(held))
 
 

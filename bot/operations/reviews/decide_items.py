@@ -122,9 +122,7 @@ def carry_out(
 
 def _end_grants(u: UnitOfWork, by: str, ending: Sequence[Grant], decision: Decision) -> None:
     held = [grant for grant in ending if grant.state in HELD]
-    for grant in held:
-        grants.set_end_words(u.db, grant.id, decision.reason)
-    request_end(u, held, EndReason.REVOKED, by, decision.reason)
+    request_end(u, held, EndReason.REVOKED, by, decision.reason, words=decision.reason)
 
 
 def _end_onboarding(u: UnitOfWork, by: str, item: Item) -> None:

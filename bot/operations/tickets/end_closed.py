@@ -54,8 +54,6 @@ def _closed(u: Snapshot, settings: Tickets, ticket: str) -> bool:
 
 def _end(u: UnitOfWork, grant: str, ticket: str) -> int:
     held = grants.lock_held(u.db, [grant])
-    for each in held:
-        words = f"its ticket {ticket} was closed"
-        grants.set_end_words(u.db, each.id, words)
-        request_end(u, [each], EndReason.REVOKED, SYSTEM, because=words)
+    words = f"its ticket {ticket} was closed"
+    request_end(u, held, EndReason.REVOKED, SYSTEM, because=words, words=words)
     return len(held)
