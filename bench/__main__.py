@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from bench import (
     acks,
     ends,
+    evidence,
     gate,
     lifecycle,
     log,
@@ -42,6 +43,7 @@ FIGURES: Mapping[str, Callable[[Scale], Iterator[Line]]] = {
     **process.FIGURES,
     **rules.FIGURES,
     **policy.FIGURES,
+    **evidence.FIGURES,
     **workspace.FIGURES,
     **reviews.FIGURES,
     **streams.FIGURES,
@@ -53,7 +55,7 @@ HEAD = ("", "what", "ours", "limit", "figure", "goal", "")
 
 def main() -> None:
     about = (
-        "Measures and prints P1 to P20, P23, P24, S1 of the sandbox, and C6 to C11: P6 to P11 with"
+        "Measures and prints P1 to P20, P22 to P24, S1 of the sandbox, and C6 to C11: P6 to P11 with"
         " slow systems."
     )
     parser = argparse.ArgumentParser(prog="python -m bench", description=about)

@@ -9,20 +9,25 @@ import click
 
 from bot.cli.common import Command, actor, json_option, limit_option, opened, person_named
 from bot.cli.errors import Refusal, Wrong
-from bot.cli.output import progress, table, utc
+from bot.cli.output import clean, progress, table, utc
 from bot.core.approval import Refused
 from bot.core.audit import Event, Record
 from bot.core.audit_export import json_lines
 from bot.core.audit_ocsf import ocsf_lines
+from bot.core.record_lines import lines_of, sentence
 from bot.core.time_filters import parse_moment
 from bot.core.values import did_you_mean
 from bot.operations._unit_of_work import Context
 from bot.operations.audit.read_audit import Filters, export_audit, export_csv, read_audit
+from bot.operations.audit.read_story import read_story
 from bot.operations.audit.record_verified import record_verified
 from bot.operations.audit.verify_audit import said, verify_audit
 from bot.worker.anchors import outside
 
 Row = TypeVar("Row")
+
+WIDEST_LINE = 400
+"""Columns for one line of a story."""
 
 _NAMES = {"user": "person"}
 _FILTERS = {
@@ -52,6 +57,7 @@ def audit() -> None:
 @audit.command(
     "list", epilog="Example: access-bot audit list --role shop-admin --event grant --since 7d"
 )
+@click.argument("id", required=False, metavar="[ID]")
 @filter_options
 @click.option(
     "--before",
@@ -61,9 +67,14 @@ def audit() -> None:
 )
 @json_option
 @limit_option(20)
-def list_(before: int | None, as_json: bool, limit: int, **asked: str | None) -> None:
-    """List one page of records, newest first. The query itself is recorded."""
+def list_(
+    id: str | None, before: int | None, as_json: bool, limit: int, **asked: str | None
+) -> None:
+    """List one page of records, newest first; with ID, the id of a request or grant, its whole
+    story, oldest first. The query itself is recorded."""
     with opened("audit") as base:
+        if id is not None:
+            return _story(base.world, id, as_json)
         filters = _filters(base.world, asked)
         found = read_audit(base.world, actor(), filters, before, limit + 1)
         if isinstance(found, Refused):
@@ -78,6 +89,28 @@ def list_(before: int | None, as_json: bool, limit: int, **asked: str | None) ->
             _table(records)
         if len(found) > limit:
             click.echo(f"For older records: --before {records[-1].seq}", err=True)
+        return None
+
+
+def _story(world: Context, id: str, as_json: bool) -> None:
+    found = read_story(world, actor(), id)
+    if isinstance(found, Refused):
+        raise Refusal(found.reason)
+    if as_json:
+        for text in json_lines(map(astuple, found.records)):
+            click.echo(text, nl=False)
+        return
+    click.echo(f"Request {found.request}" + (f", grant {found.grant}" if found.grant else ""))
+
+    def name(id: str) -> str:
+        return "Access Bot" if id == "system" else found.names.get(id, id)
+
+    for line in lines_of(found.records):
+        click.echo(f"{utc(line.at)}  {line.seq}  {clean(sentence(line, name), WIDEST_LINE)}")
+        for each in line.more:
+            click.echo(f"    {clean(each, WIDEST_LINE)}")
+    if found.paths:
+        click.echo(f"Paths that were used: access-bot usage list --grant {found.grant}")
 
 
 @audit.command(

@@ -18,6 +18,7 @@ from bot.core.audit_export import cell
 from bot.core.durations import BadDuration
 from bot.core.evidence import Period, PolicyText, Sample, Table, Written, manifest, moment, readme
 from bot.core.time_filters import parse_moment
+from bot.operations._unit_of_work import Context
 from bot.operations.audit.verify_audit import Verdict, said, verify_audit
 from bot.operations.evidence.collect_evidence import Evidence, collect_evidence
 from bot.operations.evidence.record_evidence import record_evidence
@@ -74,7 +75,7 @@ def evidence(begin: str, until: str, out: Path, size: int, seed: str | None) -> 
         period = _period(base, begin, until)
         sample = Sample(size, seed if seed is not None else str(period))
         verdict = _verified(base)
-        _write(base, period, sample, verdict, out)
+        write_folder(base.world, actor(), period, sample, verdict, out)
         click.echo(f"Wrote {out}: start with {out / 'README.md'}.")
         if verdict.broken is not None:
             raise Refusal(said(verdict))
@@ -104,17 +105,20 @@ def _verified(base: Services) -> Verdict:
         return verify_audit(base.world, advance, outside(base.world.policy().workspace))
 
 
-def _write(base: Services, period: Period, sample: Sample, verdict: Verdict, out: Path) -> None:
-    """Writes to a folder beside `out` first, so that `out` is whole or not there."""
+def write_folder(
+    world: Context, by: str, period: Period, sample: Sample, verdict: Verdict, out: Path
+) -> None:
+    """Writes to a folder beside `out` first, so that `out` is whole or not there, and records it.
+    `verdict` is that of the log now."""
     partial = out.with_name(f"{out.name}.partial")
     try:
         partial.mkdir(parents=True)
     except OSError as error:
         raise Wrong(f"{partial} can't be made: {error.strerror}") from None
     try:
-        with base.db.snapshot() as view:
+        with world.db.snapshot() as view:
             found = collect_evidence(
-                *(base.world, view, period, sample, verdict, actor(), version("access-bot"))
+                *(world, view, period, sample, verdict, by, version("access-bot"))
             )
             files = _files(partial, found)
         digest = _manifest(partial, found, files)
@@ -122,7 +126,7 @@ def _write(base: Services, period: Period, sample: Sample, verdict: Verdict, out
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    record_evidence(base.world, actor(), period, len(files) + 1, digest)
+    record_evidence(world, by, period, len(files) + 1, digest)
 
 
 def _files(folder: Path, found: Evidence) -> list[Written]:

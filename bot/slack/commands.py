@@ -4,6 +4,7 @@ opened a form. The table at the end lists them.
 
 import difflib
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,6 +25,7 @@ from bot.operations.absence.describe_absence import describe_absences
 from bot.operations.absence.go_away import Away, go_away
 from bot.operations.audit.ask_verify import ask_verify
 from bot.operations.audit.read_audit import ask_export, is_lead
+from bot.operations.audit.read_story import read_story
 from bot.operations.emergencies.start_emergency import Call, NeedsPress, Started, start_emergency
 from bot.operations.emergencies.start_emergency import Outcome as Called
 from bot.operations.grants.release_grant import Ending, release_grant
@@ -72,6 +74,7 @@ from bot.slack.views import (
     help,
     preapproval_parts,
     request_modal,
+    request_story,
     understood,
 )
 from bot.slack.views._fit import join
@@ -528,8 +531,11 @@ def revoke(ctx: ListenerContext, said: Command, person: Person) -> Message:
 
 
 def audit(ctx: ListenerContext, said: Command, person: Person) -> Message:
-    """`[export|verify] [filters…]`"""
+    """`[export|verify] [filters…]`, or the id of a request or grant."""
     word, rest = split(said.text)
+    if _ID.fullmatch(word) and not rest:
+        found = read_story(ctx.world, person.id, word)
+        return _refused(found) if isinstance(found, Refused) else request_story.render(found)
     run = _AUDIT.get(word.lower(), _audit_page)
     return run(ctx, replace(said, text=rest if word.lower() in _AUDIT else said.text), person)
 
@@ -574,6 +580,9 @@ def show_flags(ctx: ListenerContext, said: Command, person: Person) -> Message:
     """The flags that wait for an answer, with buttons."""
     return pages.open_flags(ctx.world, person.id)
 
+
+_ID = re.compile(r"[rg][0-9a-hj-km-np-tv-z]{11}")
+"""The id of a request or grant (`new_id`)."""
 
 _AUDIT: Mapping[str, Callable[[ListenerContext, Command, Person], Message]] = {
     "export": _audit_export,

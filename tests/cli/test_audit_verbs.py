@@ -204,3 +204,14 @@ def test_a_chain_that_cant_be_read_is_2(shop: Shop, monkeypatch: pytest.MonkeyPa
     shown = run("audit", "verify")
     assert shown.exit_code == 2
     assert "Traceback" not in shown.output
+
+
+def test_one_grant_is_told_from_its_request_on(shop: Shop) -> None:
+    grant = shop.made.a_grant()
+    told = run("audit", "list", grant.id).stdout.splitlines()
+    assert told[0] == f"Request {grant.request}, grant {grant.id}"
+    assert told[1].endswith("  1  U0Ana asked for shop-admin on shop-admin for 1h: “because”")
+    assert told[2] == "    met: 1h is within the role's maximum, 4h"
+    rows = run("audit", "list", grant.request, "--json").stdout.splitlines()
+    assert [json.loads(row)["seq"] for row in rows] == [1, 2, 3, 4]
+    assert run("audit", "list", "g0000000000z").exit_code == 1

@@ -49,6 +49,7 @@ LEAD_VERBS: tuple[tuple[str, str], ...] = (
         "the log, page by page",
     ),
     ("/access audit export …", "the same as CSV, by direct message"),
+    ("/access audit ID", "one request or grant, from the request to its end"),
     ("/access audit verify", "whether the log is complete and unchanged"),
     ("/access flags", "unusual patterns that wait for an answer"),
     ("/access drift", "what is on the systems that should not be there, and what is missing there"),
