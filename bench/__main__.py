@@ -55,7 +55,8 @@ HEAD = ("", "what", "ours", "limit", "figure", "goal", "")
 
 def main() -> None:
     about = (
-        "Measures and prints P1 to P20, P22 to P24, S1 of the sandbox, and C6 to C11: P6 to P11 with"
+        "Measures and prints P1 to P20, P22 to P24, S1 of the sandbox, and C6 to C11: P6 to P11"
+        " with"
         " slow systems."
     )
     parser = argparse.ArgumentParser(prog="python -m bench", description=about)
