@@ -1,9 +1,11 @@
 """Verifies an export of the audit log without Access Bot: `python3 verify_audit.py EXPORT.jsonl`.
 
 It needs Python 3.8 or newer and nothing else. EXPORT.jsonl is the output of `access-bot audit
-export`, without filters. With `--anchors FILE`, which may be given several times, the log must also
-have every record that was anchored. A line of such a file is `AT SEQ HASH`, as in the anchor file
-and in the security channel; the rest of the line is ignored.
+export`, without filters. Bundles of `access-bot audit archive` may be given before it, oldest
+first: `verify_audit.py 2031.zip 2032.zip EXPORT.jsonl`. Without them, a record of the export must
+say that the records before it were archived. With `--anchors FILE`, which may be given several
+times, the log must also have every record that was anchored. A line of such a file is
+`AT SEQ HASH`, as in the anchor file and in the security channel; the rest of the line is ignored.
 
 Exit code 0: intact. 1: broken. 2: could not be checked.
 """
@@ -13,11 +15,13 @@ import hashlib
 import json
 import re
 import sys
+import zipfile
 from pathlib import Path
 
 HASHED = ["seq", "at", "event", "actor", "subject", "role", "system"]
 HASHED += ["request", "grant", "reason", "detail", "prev"]
 GENESIS = "0" * 64
+ARCHIVED, RECORDS = "audit:log:archived", "records.jsonl"
 ANCHOR = re.compile(r"(\S+) ([1-9][0-9]*) ([0-9a-f]{64})(?: .*)?")
 
 
@@ -49,11 +53,16 @@ def read_anchors(path):
 
 
 def verify(lines, anchors):
-    """Number and hash of the last record, and the number of anchors that agree. `anchors` are
-    {number: [(hash, time)]}. Raises Broken."""
-    seq, prev, agree = 0, GENESIS, 0
+    """Numbers of the records before the first one and of the last one, the hash of the last, and
+    the number of anchors that agree. `anchors` are {number: [(hash, time)]}. Raises Broken."""
+    seq, prev, agree, first, archived = 0, GENESIS, 0, None, 0
     for line in lines:
         record, hashed = parsed(line, seq + 1)
+        if first is None and isinstance(record["seq"], int) and record["seq"] > 1:
+            seq, prev = record["seq"] - 1, record["prev"]
+        first = seq if first is None else first
+        if record["event"] == ARCHIVED:
+            archived = max(archived, archived_by(record))
         if record["seq"] != seq + 1:
             raise Broken(f"record {seq + 1} is missing: {record['seq']} follows {seq}")
         if record["prev"] != prev:
@@ -65,6 +74,8 @@ def verify(lines, anchors):
             if anchored != hashed:
                 raise Broken(f"record {seq} is not the one that was anchored at {at}")
             agree += 1
+    if first and archived < first:
+        raise Broken(f"record {archived + 1} is missing, and no record says that it was archived")
     last = max(anchors, default=0)
     if last > seq:
         at = anchors[last][0][1]
@@ -72,7 +83,28 @@ def verify(lines, anchors):
             f"the log ends at record {seq}, and record {last} was anchored at {at}:"
             " the log, or the whole database, was put back to an older copy"
         )
-    return seq, prev, agree
+    return first or 0, seq, prev, agree
+
+
+def archived_by(record):
+    """The number of the last record that this record says was archived."""
+    try:
+        last = json.loads(record["detail"])["last"]
+    except (ValueError, KeyError, TypeError):
+        return 0
+    return last if isinstance(last, int) and last < record["seq"] else 0
+
+
+def lines_of(paths):
+    """The lines of all these exports and bundles, one after another."""
+    for path in paths:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as bundle, bundle.open(RECORDS) as lines:
+                for line in lines:
+                    yield line.decode()
+        else:
+            with Path(path).open(encoding="utf-8", newline="\n") as lines:
+                yield from lines
 
 
 def parsed(line, number):
@@ -89,7 +121,8 @@ def main():
         description="Verify an export of the audit log of Access Bot without Access Bot.",
         epilog="Exit code 0: intact. 1: broken. 2: could not be checked.",
     )
-    parser.add_argument("export", help="the output of `access-bot audit export`")
+    about = "the output of `access-bot audit export`, or bundles of `audit archive` before it"
+    parser.add_argument("export", nargs="+", help=about)
     parser.add_argument("--anchors", action="append", default=[], metavar="FILE")
     asked = parser.parse_args()
     anchors = {}
@@ -97,16 +130,16 @@ def main():
         for path in asked.anchors:
             for seq, hashed, at in read_anchors(path):
                 anchors.setdefault(seq, []).append((hashed, at))
-        with Path(asked.export).open(encoding="utf-8", newline="\n") as lines:
-            seq, head, agree = verify(lines, anchors)
+        first, seq, head, agree = verify(lines_of(asked.export), anchors)
     except Broken as broken:
         sys.stderr.write(f"The audit log is BROKEN: {broken}.\n")
         return 1
-    except (OSError, UnicodeDecodeError, Unchecked) as error:
+    except (OSError, UnicodeDecodeError, KeyError, zipfile.BadZipFile, Unchecked) as error:
         sys.stderr.write(f"The audit log could not be checked: {error}.\n")
         return 2
+    here = f"{seq - first:,} records" + (f" after {first:,} that were archived" if first else "")
     sys.stdout.write(
-        f"The audit log is intact: {seq:,} records, head {head}. Anchors that agree: {agree:,}.\n"
+        f"The audit log is intact: {here}, head {head}. Anchors that agree: {agree:,}.\n"
     )
     return 0
 

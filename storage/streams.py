@@ -2,7 +2,7 @@
 
 from bot.core.streams import Cursor, Row
 from storage.audit import COLUMN_LIST
-from storage.database import Database
+from storage.database import Database, Reads
 
 
 def begin(db: Database, name: str, now: int) -> None:
@@ -16,7 +16,7 @@ def begin(db: Database, name: str, now: int) -> None:
     )
 
 
-def cursor(db: Database, name: str) -> Cursor | None:
+def cursor(db: Reads, name: str) -> Cursor | None:
     found = db.row("SELECT seq, backlog, moved_at, late FROM streams WHERE name = ?", name)
     if found is None:
         return None

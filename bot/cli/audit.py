@@ -3,11 +3,22 @@
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from bot.cli.common import Command, actor, json_option, limit_option, opened, person_named
+from bot.cli.common import (
+    Command,
+    actor,
+    confirm,
+    json_option,
+    limit_option,
+    opened,
+    person_named,
+    yes_option,
+)
 from bot.cli.errors import Refusal, Wrong
 from bot.cli.output import clean, progress, table, utc
 from bot.core.approval import Refused
@@ -18,6 +29,7 @@ from bot.core.record_lines import lines_of, sentence
 from bot.core.time_filters import parse_moment
 from bot.core.values import did_you_mean
 from bot.operations._unit_of_work import Context
+from bot.operations.audit.archive_log import archive_log
 from bot.operations.audit.read_audit import Filters, export_audit, export_csv, read_audit
 from bot.operations.audit.read_story import read_story
 from bot.operations.audit.record_verified import record_verified
@@ -138,6 +150,31 @@ def export(form: str, **asked: str | None) -> None:
         out.flush()
 
 
+@audit.command(epilog="Example: access-bot audit archive /archive/access-2026.zip")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@yes_option
+def archive(file: Path, yes: bool) -> None:
+    """Move records older than `[retention] log` into FILE.
+
+    FILE is read back and checked before records are deleted. A record in the log stands for them.
+    """
+    with opened("audit") as base:
+        confirm("This deletes old records once they are in FILE. Continue?", yes)
+        with progress("Records", 0, step=1) as bar:
+            done = archive_log(base.world, actor(), file, partial(_advance, bar))
+        if isinstance(done, Refused):
+            raise Refusal(done.reason)
+        click.echo(
+            f"Records {done.first:,} to {done.last:,} are in {file} and no longer in the log."
+        )
+        click.echo(f"SHA-256 of the records in it: {done.sha256}")
+
+
+def _advance(bar: Any, done: int, count: int) -> None:
+    bar.length, bar.label = max(done, count), f"{count:,} records"
+    bar.update(done - bar.pos)
+
+
 @audit.command(epilog="Example: access-bot audit verify || echo 'treat it as an incident'")
 def verify() -> None:
     """Verify the whole chain of records, and compare the log with its anchors and the database.
@@ -148,12 +185,8 @@ def verify() -> None:
     """
     with opened("audit") as base:
         with progress("Records", 0, step=1) as bar:
-
-            def advance(done: int, count: int) -> None:
-                bar.length, bar.label = max(done, count), f"{count:,} records"
-                bar.update(done - bar.pos)
-
-            verdict = verify_audit(base.world, advance, outside(base.world.policy().workspace))
+            places = outside(base.world.policy().workspace)
+            verdict = verify_audit(base.world, partial(_advance, bar), places)
         if verdict.broken is not None:
             raise Refusal(said(verdict))
         if verdict.unchecked:

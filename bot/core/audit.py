@@ -84,6 +84,7 @@ class Event(StrEnum):
     AUDIT_VERIFIED = "audit:log:verified"
     HEAD_BROKEN = "audit:head:broken"
     HEAD_ANCHORED = "audit:head:anchored"
+    AUDIT_ARCHIVED = "audit:log:archived"
     STREAM_LATE = "audit:stream:late"
     STREAM_RESUMED = "audit:stream:resumed"
     COPY_WRITTEN = "database:copy:written"

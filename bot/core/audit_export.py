@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -38,6 +39,15 @@ def _cells(row: tuple[Any, ...]) -> tuple[Any, ...]:
 def cell(text: str) -> str:
     """The text for a spreadsheet, which then takes it for no formula."""
     return "'" + text if text[:1] in _FORMULA else text
+
+
+def rows_of(lines: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+    """The rows that `json_lines` wrote. Raises ValueError, TypeError and KeyError for other
+    lines."""
+    for line in lines:
+        found = json.loads(line)
+        seq, at, *rest = (found[name] for name in COLUMNS)
+        yield (seq, int(datetime.fromisoformat(at).timestamp()), *rest)
 
 
 def json_lines(rows: Iterable[tuple[Any, ...]], *, ascii: bool = False) -> Iterator[str]:

@@ -101,7 +101,7 @@ def _looked_up(tickets: Tickets | None) -> str | None:
 
 def _retained(retention: Retention) -> str | None:
     """None keeps everything."""
-    spans = {"usage": retention.usage}
+    spans = {"log": retention.log, "usage": retention.usage}
     return ", ".join(f"{name} {format_duration(s)}" for name, s in spans.items() if s) or None
 
 

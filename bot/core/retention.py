@@ -1,6 +1,8 @@
-"""How long the bot keeps what it recorded."""
+"""How long the bot keeps what it recorded, and what the audit log says about its archived part."""
 
 from dataclasses import dataclass
+
+from bot.core.audit import GENESIS, Break, parsed_detail
 
 YEAR = 366 * 86400
 """Seconds of a year of `[retention]`: never shorter than any calendar year."""
@@ -8,7 +10,42 @@ YEAR = 366 * 86400
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Seconds; None keeps everything. `usage` is for the details of use: addresses, sessions and
-    paths."""
+    """Seconds; None keeps everything. `log` is for audit records, `usage` for the details of use:
+    addresses, sessions and paths."""
 
+    log: int | None = None
     usage: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """What record `seq` says about the archived part of the log: its last record, the hash of that,
+    and the requests that have later records, too."""
+
+    seq: int
+    last: int
+    hash: str
+    begun: frozenset[str] = frozenset()
+
+
+def archived_in(seq: int, detail: str) -> Archived | None:
+    """Reads the detail of a record `audit:log:archived`; None for one that only a forger writes."""
+    found = parsed_detail(detail)
+    last, digest, begun = found.get("last"), found.get("hash"), found.get("begun")
+    if type(last) is not int or not 0 < last < seq or not isinstance(digest, str):
+        return None
+    named = begun if isinstance(begun, list) else []
+    return Archived(seq, last, digest, frozenset(map(str, named)))
+
+
+def beginning(first: int, prev: str, archived: Archived | None) -> Break | None:
+    """What is wrong with a log that begins at record `first`, after the hash `prev`."""
+    before = first - 1
+    if before == 0:
+        return None if prev == GENESIS else Break(1, "it does not follow the record before it")
+    last = archived.last if archived else 0
+    if archived is None or before > last:
+        return Break(last + 1, f"record {last + 1} is missing: {first} follows {last}")
+    if before == archived.last and prev != archived.hash:
+        return Break(first, "it does not follow the records that were archived")
+    return None

@@ -452,9 +452,15 @@ REFUSAL = "'the audit log is append-only'"
 GROWS = "NEW.seq > OLD.seq OR (NEW.seq = 0 AND OLD.seq = 0 AND OLD.seal = '')"
 """The head of an empty log is sealed once."""
 
+# Only records that a later record says were archived may be deleted.
+NOT_ARCHIVED = (
+    "WHEN NOT EXISTS (SELECT 1 FROM audit WHERE event = 'audit:log:archived'"
+    " AND json_extract(detail, '$.last') >= OLD.seq)"
+)
+
 WATCHED = (
     ("audit", "UPDATE", ""),
-    ("audit", "DELETE", ""),
+    ("audit", "DELETE", NOT_ARCHIVED),
     ("audit_head", "UPDATE", f"WHEN (NOT ({GROWS}))"),
     ("audit_head", "DELETE", ""),
 )
@@ -468,6 +474,15 @@ FUNCTION = f"""
 CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION {REFUSAL}; END $$
 """
+UNLESS_ARCHIVED = f"""
+CREATE FUNCTION audit_keeps_records() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN
+  IF EXISTS (SELECT 1 FROM audit WHERE event = 'audit:log:archived'
+      AND (detail::json ->> 'last')::bigint >= OLD.seq)
+  THEN RETURN OLD; END IF;
+  RAISE EXCEPTION {REFUSAL};
+END $$
+"""
 CALL = "EXECUTE FUNCTION audit_is_append_only()"
 
 
@@ -478,7 +493,13 @@ def guards(sqlite):
         return [_trigger(*watched, refuse) for watched in WATCHED + REPLACED]
     return [
         FUNCTION,
-        *(_trigger(table, verb, "FOR EACH ROW", f"{when} {CALL}") for table, verb, when in WATCHED),
+        UNLESS_ARCHIVED,
+        *(
+            _trigger(table, verb, "FOR EACH ROW", f"{when} {CALL}")
+            for table, verb, when in WATCHED
+            if when is not NOT_ARCHIVED
+        ),
+        _trigger("audit", "DELETE", "FOR EACH ROW EXECUTE FUNCTION audit_keeps_records()"),
         *(_trigger(table, "TRUNCATE", "FOR EACH STATEMENT", CALL) for table in LOG),
     ]
 

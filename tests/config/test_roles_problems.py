@@ -576,6 +576,10 @@ COMING_WRONG = {
         '[oncall.backend]\nical = "ftp://cal.example.com/secret"',
         "oncall.backend.ical: must be an address that begins with https://",
     ),
+    "a log that is kept too short": (
+        '[retention]\nlog = "90d"',
+        'retention.log: "90d" is too short: at least 1y',
+    ),
     "usage that is kept too short": ('[retention]\nusage = "1w"', "too short: at least 30d"),
     "a span in other years": ('[retention]\nusage = "six y"', '"six y" is not a duration'),
     "an unknown kind of data": (

@@ -23,6 +23,7 @@ from bot.config.roles.values import (
     HostAndPort,
     Hours,
     KeptForDays,
+    KeptForYears,
     Line,
     Meant,
     Name,
@@ -168,6 +169,7 @@ class TicketsTable(_Table):
 
 
 class RetentionTable(_Table):
+    log: KeptForYears | None = None
     usage: KeptForDays | None = None
 
 

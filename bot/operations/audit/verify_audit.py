@@ -1,23 +1,26 @@
 """Checks the whole audit log: its chain, its seal, its anchors, and whether it agrees with the rows
 that it is about."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import nsmallest
 from itertools import islice
 
 from bot.core.anchors import AnchorCheck, AnchorSource, CheckStamp
 from bot.core.audit import GENESIS, Break, Event, check_links, marked_break, parsed_detail
-from bot.core.audit_story import Difference, differences
+from bot.core.audit_story import Difference, Story, differences
+from bot.core.retention import Archived, beginning
 from bot.operations._unit_of_work import Context
 from bot.operations.process.forget_old import MONTH
-from storage import anchors, audit, delegations, preapprovals
+from storage import anchors, archives, audit, delegations, preapprovals
 from storage.audit_stories import stories
 from storage.database import Reads
 
 STEP = 5000
 MOST_TOLD = 20
 """The number of differences that are listed; the others are counted."""
+
+INTERRUPTED = "an archive is under way, or was interrupted; `access-bot audit archive` completes it"
 
 CLOCKS_DIFFER = 86400
 """Seconds by which clocks of replicas may differ when one of them deletes old rows."""
@@ -41,7 +44,8 @@ class Verdict:
     """`broken` is the first broken place, or None. `records` counts the valid records, `head` is
     the hash of the last of them. `differing` counts the differences between log and rows, and
     `differences` has the first of them. `unchecked` says why an intact chain proves nothing, or is
-    "". `anchors` counts the anchors that the log agrees with."""
+    "". `anchors` counts the anchors that the log agrees with. Records up to `archived` are in
+    bundles."""
 
     records: int
     head: str
@@ -50,6 +54,7 @@ class Verdict:
     differing: int = 0
     unchecked: str = ""
     anchors: int = 0
+    archived: int = 0
 
     @property
     def is_intact(self) -> bool:
@@ -70,10 +75,10 @@ def said(verdict: Verdict) -> str:
         held = f"Its {verdict.records:,} records follow each other"
         return f"The audit log could not be checked: {verdict.unchecked}. {held}."
     agrees = "1 anchor" if verdict.anchors == 1 else f"{verdict.anchors:,} anchors"
-    return (
-        f"The audit log is intact: {verdict.records:,} records, head {verdict.head}. It agrees with"
-        f" {agrees}."
-    )
+    here = f"{verdict.records - verdict.archived:,} records"
+    if verdict.archived:
+        here += f" after {verdict.archived:,} that were archived"
+    return f"The audit log is intact: {here}, head {verdict.head}. It agrees with {agrees}."
 
 
 def verify_audit(
@@ -95,7 +100,11 @@ def verify_audit(
             return Verdict(0, GENESIS, Break(1, "the head of the chain is missing"))
         kept = AnchorSource("the database", anchors.every(view))
         anchored = AnchorCheck([*outside.sources, kept], outside.check_stamp or (lambda anchor: ""))
-        broken, records, digest = _walk(world, view, head, anchored, progress)
+        here, archived = archives.span(view), archives.newest(view)
+        if here and (wrong := beginning(here.first, here.prev, archived)) is not None:
+            return Verdict(here.first - 1, here.prev, wrong)
+        start = (here.first - 1, here.prev) if here and here.first > 1 else (0, GENESIS)
+        broken, records, digest = _walk(world, view, head, anchored, start, progress)
         broken, unchecked = broken or anchored.beyond(records), outside.problem
         if broken is None:
             why, key_missing = world.chain.problem(head, newest)
@@ -107,8 +116,10 @@ def verify_audit(
                 )
         if broken is not None:
             return Verdict(records, digest, broken)
-        verdict = Verdict(records, digest, None, unchecked=unchecked, anchors=anchored.compared)
-        return _compared(verdict, view, world.now())
+        verdict = Verdict(records, digest, None, (), 0, unchecked, anchored.compared, start[0])
+        if archived is not None and start[0] < archived.last:
+            return replace(verdict, unchecked=unchecked or INTERRUPTED)
+        return _compared(verdict, view, world.now(), archived)
 
 
 def _walk(
@@ -116,11 +127,14 @@ def _walk(
     view: Reads,
     head: audit.Head,
     anchored: AnchorCheck,
+    start: tuple[int, str],
     progress: Callable[[int, int], None] | None,
 ) -> tuple[Break | None, int, str]:
     """Returns the first break of the chain itself, and number and hash of the last good record."""
-    rows, seq, digest, marked = audit.walk(view), 0, GENESIS, None
+    rows, (seq, digest), marked = audit.walk(view), start, None
     sealed = {head.seq: head.hash}
+    if seq and (differs := anchored.compare([digest], seq)) is not None:
+        return differs, seq, digest
     while batch := list(islice(rows, STEP)):
         before = seq
         broken, seq, digest = check_links(batch, seq, digest)
@@ -195,7 +209,18 @@ def _invented_preapprovals(view: Reads, last: int, now: int) -> Iterator[Differe
             )
 
 
-def _compared(verdict: Verdict, view: Reads, now: int) -> Verdict:
+def _of_story(
+    story: Story, archived: Archived | None, last: int, kept_since: int
+) -> Iterable[Difference]:
+    """The differences of one request. Of one whose first records were archived, no row is left."""
+    if archived is None or story.id not in archived.begun:
+        return differences(story, last, kept_since)
+    if not (story.requests or story.grants):
+        return ()
+    return [Difference(archived.seq, f"request {story.id} was archived, and is there again")]
+
+
+def _compared(verdict: Verdict, view: Reads, now: int, archived: Archived | None) -> Verdict:
     """Returns the verdict with all differences between log and rows; the first one is where the log
     is broken."""
     count = 0
@@ -203,7 +228,8 @@ def _compared(verdict: Verdict, view: Reads, now: int) -> Verdict:
     def found() -> Iterator[Difference]:
         nonlocal count
         for story in stories(view):
-            for each in differences(story, verdict.records, now - MONTH + CLOCKS_DIFFER):
+            kept_since = now - MONTH + CLOCKS_DIFFER
+            for each in _of_story(story, archived, verdict.records, kept_since):
                 count += 1
                 yield each
         rows = (
