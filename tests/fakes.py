@@ -47,7 +47,7 @@ class FakeSystem:
         self.hanging.clear()
         self._freed.set()
 
-    def told(self, do: str, grant: str = "") -> int:
+    def count_calls(self, do: str, grant: str = "") -> int:
         """How often it was called with that verb, for that grant or for any."""
         return sum(did == do and grant in ("", to) for did, to in list(self.calls))
 
@@ -125,11 +125,11 @@ class SeveralSystems:
 
 @dataclass
 class FakeMessenger:
-    """The messenger's side of Slack. `said` has the sent messages in order. A message whose data
+    """The messenger's side of Slack. `sent` has the sent messages in order. A message whose data
     have a key of `failing` raises the next exception listed there; the health check raises
     `unwell`."""
 
-    said: list[list[tuple[Kind, Mapping[str, Any]]]] = field(default_factory=list)
+    sent: list[list[tuple[Kind, Mapping[str, Any]]]] = field(default_factory=list)
     tried: list[list[tuple[Kind, Mapping[str, Any]]]] = field(default_factory=list)
     failing: dict[str, list[Exception]] = field(default_factory=dict)
     unwell: Exception | None = None
@@ -155,13 +155,13 @@ class FakeMessenger:
         for name, errors in self.failing.items():
             if errors and any(name in map(str, data.values()) for _, data in work):
                 raise errors.pop(0)
-        self.said.append(list(work))
+        self.sent.append(list(work))
 
     def notes(self, to: str = "") -> list[str]:
         """The notes that were sent, to one person or channel or to all, in order."""
         return [
             str(data.get("note", kind))
-            for message in list(self.said)
+            for message in list(self.sent)
             for kind, data in message
             if to in ("", data.get("person"), data.get("channel"))
         ]

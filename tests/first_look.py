@@ -76,10 +76,10 @@ class Start:
     still to come."""
 
     def __init__(self, made: Made, slack: Slack) -> None:
-        self.made, self.slack, self.said = made, slack, FakeMessenger()
+        self.made, self.slack, self.messenger = made, slack, FakeMessenger()
         self.people = SlackPeople(slack, made.world, lambda: "T1")
         systems, meter = FakeSystems(FakeSystem()), UsageMeter(made.world)
-        self.delivery = Dispatcher(made.world, systems, self.said, self.people, meter)  # type: ignore[arg-type]
+        self.delivery = Dispatcher(made.world, systems, self.messenger, self.people, meter)  # type: ignore[arg-type]
 
     def ask(self, role: str = "shop-admin", **more: Any) -> object:
         return request_access(self.made.world, Ask(ANA, role, "because", ticket="OPS-1", **more))
@@ -88,5 +88,7 @@ class Start:
         for queue in (Queue.DECIDE, Queue.SLACK):
             self.delivery.drain(queue)
 
-    def told(self, to: str) -> list[dict[str, Any]]:
-        return [dict(data) for said in self.said.said for _, data in said if to in data.values()]
+    def sent_to(self, to: str) -> list[dict[str, Any]]:
+        return [
+            dict(data) for some in self.messenger.sent for _, data in some if to in data.values()
+        ]

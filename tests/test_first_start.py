@@ -43,10 +43,10 @@ def test_a_first_start_with_good_groups_alerts_nobody_before_and_after_the_look_
     record_loaded(start.made.world, start.made.world.policy())
     assert unresolved_at_all(start.made.world)
     start.work()
-    assert start.said.notes() == []
+    assert start.messenger.notes() == []
     start.people.refresh_groups()
     start.work()
-    assert start.said.notes() == [] and not unresolved_at_all(start.made.world)
+    assert start.messenger.notes() == [] and not unresolved_at_all(start.made.world)
 
 
 def test_a_role_without_approvers_is_reported_when_slack_has_answered_for_all_of_them(
@@ -55,16 +55,16 @@ def test_a_role_without_approvers_is_reported_when_slack_has_answered_for_all_of
     start.slack.groups = {**GROUPS, "new-leads": [LEA]}
     record_loaded(start.made.world, start.made.world.policy())
     start.work()
-    assert start.said.notes() == []
+    assert start.messenger.notes() == []
     start.people.refresh_groups()
     start.work()
-    assert {data["role"] for data in start.told("nobody_can_decide")} >= {"shop-admin"}
+    assert {data["role"] for data in start.sent_to("nobody_can_decide")} >= {"shop-admin"}
 
 
 def test_a_request_before_the_first_look_up_asks_slack_itself_and_is_answered(start: Start) -> None:
     assert isinstance(start.ask(channel="C1"), Waiting)
     start.work()
-    (answer,) = start.told(ANA)
+    (answer,) = start.sent_to(ANA)
     assert answer["note"] == "asked" and answer["channel"] == "C1"
     assert start.made.state("requests", answer["request"]) == "pending"
     assert start.made.log("request:action:refused") == []
@@ -79,10 +79,10 @@ def test_a_request_while_slack_is_down_waits_for_it_over_a_restart_and_is_answer
     for _ in range(5):
         start.work()
         start.made.clock.at += 60
-    assert start.told(ANA) == [] and start.made.log("request:action:refused") == []
+    assert start.sent_to(ANA) == [] and start.made.log("request:action:refused") == []
     again = Start(start.made, Slack(ALL))
     again.work()
-    assert [data["note"] for data in again.told(ANA)] == ["asked"]
+    assert [data["note"] for data in again.sent_to(ANA)] == ["asked"]
 
 
 def test_a_request_without_an_answer_of_slack_is_finally_refused_and_recorded(
@@ -94,7 +94,7 @@ def test_a_request_without_an_answer_of_slack_is_finally_refused_and_recorded(
     start.work()
     start.slack.error = None
     start.work()
-    assert "Slack did not say" in start.told(ANA)[0]["why"]
+    assert "Slack did not say" in start.sent_to(ANA)[0]["why"]
     assert start.made.events("request:action:refused") == 1
 
 
@@ -102,7 +102,7 @@ def test_an_ineligible_requester_is_refused_after_slack_has_answered(start: Star
     start.made.reload(shop_admin='requesters = ["@new-team"]')
     start.ask()
     start.work()
-    (answer,) = start.told(ANA)
+    (answer,) = start.sent_to(ANA)
     assert answer["note"] == "refused" and "only for @new-team" in answer["why"]
     assert start.made.events("request:action:refused") == 1
 
@@ -119,7 +119,7 @@ def test_an_e_mail_is_looked_up_too_and_may_belong_to_nobody(
     start.slack.emails = {"eva@example.com": "U0EVA"}
     start.ask()
     start.work()
-    assert start.told(ANA)[0]["note"] == "asked"
+    assert start.sent_to(ANA)[0]["note"] == "asked"
     assert not start.made.world.directory().unresolved(["none@example.com"])
     assert start.slack.asked.count("users.lookupByEmail") == 2
 
@@ -143,7 +143,7 @@ def test_a_renewal_before_the_first_look_up_waits_too(start: Start) -> None:
     start.made.reload(shop_admin=NEW + "\nrenewal_approval = true")
     assert isinstance(renew_grant(start.made.world, grant.id, ANA, reason="more"), Waiting)
     start.work()
-    assert [data["note"] for data in start.told(ANA)] == ["asked"]
+    assert [data["note"] for data in start.sent_to(ANA)] == ["asked"]
 
 
 def test_a_possible_lead_is_not_refused_before_the_look_up(start: Start) -> None:

@@ -191,7 +191,7 @@ def test_groups_unread_for_ten_minutes_decide_nothing_and_the_leads_are_notified
     for _ in range(3):
         warn_of_old_groups(made.world, START)
     start.work()
-    assert start.said.notes() == ["groups_unread"]
+    assert start.messenger.notes() == ["groups_unread"]
     assert unresolved_at_all(made.world) == ()
     start.people.refresh_groups()
     assert not isinstance(revoke_grant(made.world, LEA, grant=grant.id), Refused)
@@ -324,7 +324,7 @@ class TestWhileGroupsAreTooOld:
             "is_archived",
         )
         start.work()
-        assert start.told(LEA)
+        assert start.count_calls(LEA)
 
     def test_approvers_get_the_request_by_direct_message_when_no_channel_takes_it(
         self, start: Start

@@ -32,7 +32,7 @@ def renewed(harness: DeliveryHarness) -> Grant:
     return grant
 
 
-def told(harness: DeliveryHarness, to: str) -> list[str]:
+def sent_notes(harness: DeliveryHarness, to: str) -> list[str]:
     harness.delivery.drain(Queue.SLACK)
     return harness.slack.notes(to)
 
@@ -82,7 +82,7 @@ def test_an_end_overtakes_a_call_that_failed_when_it_was_requested(
     running.made.clock.at += 3600
     running.delivery.wake(list(Queue))
     until(lambda: not running.waiting(Queue.START))
-    assert left and running.system.told("grant") == 1 and running.system.held == set()
+    assert left and running.system.count_calls("grant") == 1 and running.system.held == set()
 
 
 @pytest.mark.parametrize(("asked", "paused"), [(60, 60), (DAY, LONGEST_ASKED), (0, 1)])
@@ -119,12 +119,12 @@ def test_access_that_cannot_be_removed_is_ending_again_and_reported(
     harness.system.failing["revoke"] = SystemUnavailable("down")
     harness.turn(Queue.END, 3)
     assert harness.rows("SELECT state, error FROM leases") == [("ending", "down")]
-    assert told(harness, SECURITY) == ["alert"]
+    assert sent_notes(harness, SECURITY) == ["alert"]
     harness.system.failing.clear()
     harness.turn(Queue.END)
     assert harness.system.held == set()
     assert harness.rows("SELECT state, error FROM leases") == [("ended", "")]
-    assert told(harness, SECURITY) == ["alert", "end_confirmed"]
+    assert sent_notes(harness, SECURITY) == ["alert", "end_confirmed"]
     assert (
         harness.state(grant) is GrantState.ENDED and harness.made.events("grant:access:ended") == 2
     )
@@ -147,7 +147,7 @@ def test_an_end_that_another_process_confirmed_meanwhile_stays_confirmed(
     harness.system.revoke = slow  # type: ignore[method-assign]
     harness.delivery.handle(work)
     assert harness.rows("SELECT state FROM leases") == [("ended",)]
-    assert told(harness, SECURITY) == [] and harness.waiting(Queue.END) == []
+    assert sent_notes(harness, SECURITY) == [] and harness.waiting(Queue.END) == []
 
 
 def given_up(harness: DeliveryHarness, how: str) -> ProvisionOrder:
@@ -187,7 +187,10 @@ def test_an_unanswered_call_that_takes_effect_after_the_end_is_undone(
     harness.turn(Queue.START)
     harness.delivery.drain(Queue.END)
     assert harness.system.held == set()
-    assert harness.waiting(Queue.END) == [] and told(harness, SECURITY) in ([], ["start_failed"])
+    assert harness.waiting(Queue.END) == [] and sent_notes(harness, SECURITY) in (
+        [],
+        ["start_failed"],
+    )
 
 
 def test_a_system_that_answers_again_is_not_checked_sooner(harness: DeliveryHarness) -> None:
@@ -222,7 +225,7 @@ def test_a_holder_is_notified_of_an_end_that_hangs_before_it_fails(
     assert send_due_alerts(harness.made.world) == 1
     harness.system.failing["revoke"] = SystemUnavailable("it has not answered")
     harness.turn(Queue.END, 3)
-    assert told(harness, ANA) == ["end_delayed"]
+    assert sent_notes(harness, ANA) == ["end_delayed"]
     assert harness.rows("SELECT end_reason FROM grants") == [(EndReason.RELEASED,)]
 
 

@@ -52,7 +52,9 @@ def _moved(made: Made) -> None:
 def _notes(start: Start, note: str) -> list[dict[str, Any]]:
     """The notes of this kind to the security channel."""
     start.work()
-    return [dict(data) for said in start.said.said for _, data in said if data.get("note") == note]
+    return [
+        dict(data) for some in start.messenger.sent for _, data in some if data.get("note") == note
+    ]
 
 
 def _shown(person: str) -> str:

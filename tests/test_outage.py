@@ -40,7 +40,7 @@ class Watched:
 
     made: Made
     system: FakeSystem
-    told: list[str] = field(default_factory=list)
+    notified: list[str] = field(default_factory=list)
     failing: dict[str, list[Exception]] = field(default_factory=dict)
     watch: OutageWatch = field(init=False)
 
@@ -54,7 +54,7 @@ class Watched:
     def tell(self, place: str, facts: Mapping[str, object]) -> None:
         if errors := self.failing.get(place):
             raise errors.pop(0)
-        self.told.append(place)
+        self.notified.append(place)
 
     def look(self, times: int = 1) -> None:
         """Runs the watch, and waits until the work that this began is done."""
@@ -113,9 +113,9 @@ def test_while_a_lock_is_held_due_access_ends_and_is_recorded_afterwards(watched
         watched.sweep()
         watched.look(3)
         assert watched.system.held == set()
-        assert watched.system.told("revoke") == 1
+        assert watched.system.count_calls("revoke") == 1
         assert made.grant(grant.id).state is GrantState.ACTIVE
-        assert watched.told == [CHANNEL]
+        assert watched.notified == [CHANNEL]
         assert not watched.watch.well()
         made.clock.at += 60
     watched.sweep()
@@ -126,7 +126,7 @@ def test_while_a_lock_is_held_due_access_ends_and_is_recorded_afterwards(watched
     with world.db.transaction():
         world.db.run("DELETE FROM outbox WHERE kind = 'end_lease'")
     watched.look(2)
-    assert watched.watch.well() and watched.told == [CHANNEL]
+    assert watched.watch.well() and watched.notified == [CHANNEL]
     ((detail,),) = made.log("process:writing:resumed", "detail")
     assert {"ended": 1, "told": True}.items() <= json.loads(detail).items()
     assert len(made.rows("SELECT id FROM outbox WHERE data LIKE '%writing_back%'")) == 1
@@ -160,7 +160,7 @@ def test_a_grant_with_a_locked_row_ends_although_no_write_fails(
             assert database.writes.problem == ""
             watched.look()
             assert watched.system.held == set()
-            assert watched.told == [CHANNEL] and database.writes.problem == ""
+            assert watched.notified == [CHANNEL] and database.writes.problem == ""
         assert expire_due(watched.made.world) == 1
 
 
@@ -173,7 +173,7 @@ def test_a_grant_that_is_overdue_once_is_left_to_the_sweep(watched_on_sqlite: Wa
     assert watched.system.held == {grant.id}
     watched.sweep()
     watched.look()
-    assert watched.system.told("revoke") == 0 and watched.told == []
+    assert watched.system.count_calls("revoke") == 0 and watched.notified == []
 
 
 def test_a_write_that_failed_once_is_no_outage(watched: Watched) -> None:
@@ -183,7 +183,7 @@ def test_a_write_that_failed_once_is_no_outage(watched: Watched) -> None:
         watched.made.world.db.run("UPDATE people SET checked_at = 0")
     with patch.object(outage, "OUTAGE_AFTER", 60):
         watched.look(2)
-    assert watched.told == [] and watched.watch.well()
+    assert watched.notified == [] and watched.watch.well()
     assert watched.made.events("process:writing:resumed") == 0
 
 
@@ -193,7 +193,7 @@ def test_a_system_that_fails_is_retried(watched_on_sqlite: Watched) -> None:
     watched.system.failing["revoke"] = SystemUnavailable("away")
     made.world.db.writes.failed("full")
     watched.look(3)
-    assert watched.system.told("revoke") == 1, "the next try waits"
+    assert watched.system.count_calls("revoke") == 1, "the next try waits"
     assert made.world.unwritten.pairs() == []
     watched.system.failing.clear()
     # Instead of waiting for the next try.
@@ -344,7 +344,7 @@ def test_the_outage_is_reported_to_the_channel_or_to_each_lead_once(
     watched.failing = {place: list(errors) for place, errors in failing.items()}
     watched.made.world.db.writes.failed("full")
     watched.look(5)
-    assert watched.told == expected
+    assert watched.notified == expected
 
 
 def test_due_ends_are_found_when_no_connection_of_the_pool_is_free(

@@ -84,7 +84,7 @@ class Shop:
         """Event, actor and detail of every audit record, oldest first."""
         return [(row[2], row[3], row[10]) for row in audit.walk(self.made.world.db)]
 
-    def said(self, *events: str) -> bool:
+    def recorded(self, *events: str) -> bool:
         """Whether an operator on the command line caused each of these events."""
         ours = {
             event

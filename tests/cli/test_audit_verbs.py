@@ -74,7 +74,7 @@ def test_the_audit_log_is_read_page_by_page_and_the_looking_is_in_it(shop: Shop)
         newest[0] - 2,
         newest[0] - 3,
     ]
-    assert shop.said("audit:log:read")
+    assert shop.recorded("audit:log:read")
 
 
 FILTERS = {
@@ -143,7 +143,7 @@ def test_an_export_is_the_whole_log_oldest_first_in_either_format(shop: Shop) ->
     reason = COLUMNS.index("reason")
     assert lines[0][COLUMNS[reason]] == '=HYPERLINK("x") ü'
     assert rows[0]["reason"] == '\'=HYPERLINK("x") ü'
-    assert shop.said("audit:log:exported")
+    assert shop.recorded("audit:log:exported")
 
 
 def test_an_export_as_a_process_is_utf_8_and_silent_whatever_the_locale_is(shop: Shop) -> None:
@@ -178,7 +178,7 @@ def test_an_intact_chain_is_0_and_that_it_was_checked_is_on_record(shop: Shop) -
     shown = run("audit", "verify")
     assert shown.exit_code == 0
     assert re.match(r"The audit log is intact: \d+ records, head [0-9a-f]{64}\.", shown.stdout)
-    assert shop.said("audit:log:verified")
+    assert shop.recorded("audit:log:verified")
 
 
 def test_a_broken_chain_is_1_and_names_the_first_record(shop: Shop) -> None:

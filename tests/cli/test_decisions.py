@@ -65,7 +65,7 @@ def test_revoke_ends_the_access_on_the_system_at_once(shop: Shop) -> None:
     ended = shop.made.grant(grant.id)
     assert (ended.state, ended.end_reason) == (GrantState.ENDED, "revoked")
     assert ended.end_by == common.actor()
-    assert shop.said("grant:end:asked")
+    assert shop.recorded("grant:end:asked")
 
 
 def test_revoke_says_which_system_has_not_confirmed(
@@ -117,7 +117,7 @@ def test_a_grant_that_does_not_exist_cannot_be_revoked(shop: Shop) -> None:
     shown = run("grants", "revoke", "gnothing")
     assert (shown.exit_code, shown.stdout) == (1, "")
     assert "nothing to end" in shown.stderr
-    assert shop.said("request:action:refused")
+    assert shop.recorded("request:action:refused")
 
 
 # --- requests
@@ -157,7 +157,7 @@ def test_approve_gives_the_access_on_the_system(shop: Shop) -> None:
     )
     approved = shop.request(request.id)
     assert (approved.state, approved.decided_by) == (RequestState.APPROVED, common.actor())
-    assert shop.said("request:vote:given", "request:approval:given")
+    assert shop.recorded("request:vote:given", "request:approval:given")
 
 
 def test_approve_looks_up_the_ticket_at_the_decision(shop: Shop) -> None:

@@ -19,7 +19,7 @@ def shop(folder_shop: Shop) -> Shop:
 def test_no_drift_is_exit_code_0_and_recorded(shop: Shop) -> None:
     shown = run("systems", "drift")
     assert (shown.exit_code, shown.stdout) == (0, "No drift on 1 system.\n"), shown.output
-    assert shop.said("system:access:verified")
+    assert shop.recorded("system:access:verified")
 
 
 def test_drift_is_exit_code_1_and_nothing_is_removed(shop: Shop, files: Path) -> None:
@@ -57,7 +57,7 @@ def test_each_removal_needs_a_confirmation(
     assert shown.exit_code == 1
     assert "Removed: access-two on files." in shown.stdout
     assert [file.name for file in files.iterdir()] == ["access-one"]
-    assert shop.said("system:removal:asked", "system:access:removed")
+    assert shop.recorded("system:removal:asked", "system:access:removed")
 
 
 def test_yes_skips_the_questions_and_all_removed_is_exit_code_0(shop: Shop, files: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_failed_removal_is_reported_and_exit_code_1(shop: Shop, files: Path) -
     shown = run("systems", "drift", "--remove", "--yes")
     assert shown.exit_code == 1
     assert shown.stderr == "access-one on files could not be removed: files still has it\n"
-    assert not shop.said("system:access:removed")
+    assert not shop.recorded("system:access:removed")
 
 
 def test_help_explains_the_exit_codes() -> None:

@@ -40,7 +40,7 @@ def test_start_gives_the_first_stage_and_list_shows_it(shop: Shop) -> None:
     assert (listed["newcomer"], listed["mentor"], listed["state"]) == (ANA, BEN, "running")
     assert [stage["state"] for stage in listed["stages"]] == ["opened", "waiting", "waiting"]
     assert "engineer" in run("onboarding", "list").stdout
-    assert shop.said("onboarding:ramp:started")
+    assert shop.recorded("onboarding:ramp:started")
 
 
 def test_the_plan_is_shown_before_it_starts(shop: Shop) -> None:

@@ -26,7 +26,7 @@ def test_panic_ends_everything_and_gives_nothing_new_until_resumed(shop: Shop) -
     assert (refused.exit_code, "panic switch" in refused.stderr) == (1, True)
     assert run("resume", "--yes").stdout == "The panic switch is off for all access.\n"
     assert run("requests", "approve", waiting.id, "--yes").exit_code == 0
-    assert shop.said("panic:switch:on", "panic:switch:off")
+    assert shop.recorded("panic:switch:on", "panic:switch:off")
 
 
 @pytest.mark.parametrize(

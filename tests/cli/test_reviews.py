@@ -37,7 +37,7 @@ def test_a_whole_review_on_the_command_line(shop: Shop) -> None:
     assert "No review is open" in run("reviews", "list").stdout
     listed = json.loads(run("reviews", "list", "--all", "--json").stdout)
     assert (listed["state"], listed["answered"], listed["undone"]) == ("finished", 3, 0)
-    assert shop.said("review:campaign:started", "review:item:decided", "grant:end:asked")
+    assert shop.recorded("review:campaign:started", "review:item:decided", "grant:end:asked")
 
     rows = list(csv.DictReader(run("reviews", "show", review, "--csv").stdout.splitlines()))
     gone = [row["about"] for row in rows if row["there_after"] == "no"]

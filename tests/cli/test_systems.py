@@ -112,7 +112,7 @@ def test_a_wrong_account_is_listed_and_its_unlinking_is_recorded(shop: Shop) -> 
     assert run("accounts", "unlink", "code", ANA).exit_code == 2  # no terminal for the question
     done = run("accounts", "unlink", "code", f"{ANA.lower()}@example.com", "--yes")
     assert (done.exit_code, done.stdout) == (0, f"{ANA} is no longer linked to 1701 on code.\n")
-    assert shop.said("person:account:unlinked")
+    assert shop.recorded("person:account:unlinked")
     assert run("accounts", "unlink", "code", ANA, "--yes").exit_code == 1
 
 
@@ -120,7 +120,7 @@ def test_confirm_target_needs_a_system_with_changed_settings(shop: Shop) -> None
     assert "There is no system nowhere" in run("systems", "confirm-target", "nowhere").stderr
     done = run("systems", "confirm-target", "shop-admin", "--yes")
     assert done.exit_code == 1 and "nothing was changed" in done.stderr
-    assert not shop.said("system:target:confirmed")
+    assert not shop.recorded("system:target:confirmed")
 
 
 @pytest.mark.parametrize("typed", ["n\n", "y\n"])
@@ -133,7 +133,7 @@ def test_earlier_access_is_checked_at_the_new_address_after_a_confirmation(
     done = run("systems", "confirm-target", "shop-admin", typed=typed)
     said = typed == "y\n"
     assert done.exit_code == (0 if said else 1), done.output
-    assert shop.said("system:target:confirmed") is said
+    assert shop.recorded("system:target:confirmed") is said
     assert shop.made.rows("SELECT target FROM leases WHERE grant_id = ?", grant.id) == [
         ("" if said else "elsewhere",)
     ]

@@ -30,16 +30,16 @@ def problems(policy: Policy) -> list[Problem]:
     return [each.problem for each in warnings(policy)]
 
 
-def told(**roles: str) -> list[str]:
-    """What is said of a roles.toml in which only these lines are out of the ordinary."""
+def warnings_of(**roles: str) -> list[str]:
+    """The warnings about a roles.toml in which only these lines are unusual."""
     text = policy_text(
         **{name: f"{LIMITED}\n{roles[name]}" if name in roles else LIMITED for name in ALL_LIMITED}
     )
     return [str(each) for each in problems(parse_policy(text, "roles.toml", STRONG, KINDS))]
 
 
-def test_a_roles_file_without_anything_broad_is_told_nothing() -> None:
-    assert told() == []
+def test_a_roles_file_without_anything_broad_has_no_warnings() -> None:
+    assert warnings_of() == []
 
 
 ACTIONS = {
@@ -143,18 +143,20 @@ ROLES = {
 
 @pytest.mark.parametrize(("lines", "words"), ROLES.values(), ids=ROLES)
 def test_a_broad_role_is_told_with_file_line_and_key(lines: str, words: str) -> None:
-    (warning,) = told(shop_admin=lines) if "max_duration" not in lines else _with(shop_admin=lines)
+    (warning,) = (
+        warnings_of(shop_admin=lines) if "max_duration" not in lines else _with(shop_admin=lines)
+    )
     assert warning.startswith("roles.toml:") and words in warning
 
 
 @pytest.mark.parametrize("lines", ['max_total = "30d"', 'max_total = "13d"'])
 def test_a_reason_for_long_access_silences_the_warning(lines: str) -> None:
-    assert told(shop_admin=f'{lines}\nduration_reason = "the migration takes a month"') == []
+    assert warnings_of(shop_admin=f'{lines}\nduration_reason = "the migration takes a month"') == []
 
 
 @pytest.mark.parametrize("lines", ["renewal_approval = true", "max_renewals = 0"])
 def test_days_with_renewals_that_somebody_approves_are_not(lines: str) -> None:
-    assert told(shop_admin=f'max_total = "13d"\n{lines}') == []
+    assert warnings_of(shop_admin=f'max_total = "13d"\n{lines}') == []
 
 
 def _with(**roles: str) -> list[str]:

@@ -23,7 +23,7 @@ from tests.builders import ENVIRON, REPORTS_SECRET, SHOP_SECRET, SYSTEMS, a_poli
 REPOSITORY = Path(__file__).parents[2]
 
 
-def told(text: str, environ: dict[str, str] = ENVIRON) -> str:
+def error_of(text: str, environ: dict[str, str] = ENVIRON) -> str:
     with pytest.raises(ConfigError) as caught:
         parse_policy(text, "roles.toml", environ, KINDS)
     return str(caught.value)
@@ -345,13 +345,13 @@ def test_variables_are_filled_in_and_a_double_dollar_is_a_plain_one() -> None:
 
 @pytest.mark.parametrize("secret", ["", "s3cr3t-too-short"[:15]])
 def test_a_short_secret_is_refused_without_being_shown(secret: str) -> None:
-    found = told(policy_text(), ENVIRON | {"SHOP_ADMIN_SECRET": secret})
+    found = error_of(policy_text(), ENVIRON | {"SHOP_ADMIN_SECRET": secret})
     assert "systems.shop-admin.secret: must " in found
     assert not secret or secret not in found
 
 
 def test_a_secret_that_is_not_utf8_is_refused() -> None:
-    found = told(policy_text(), ENVIRON | {"SHOP_ADMIN_SECRET": "\udcff" * 20})
+    found = error_of(policy_text(), ENVIRON | {"SHOP_ADMIN_SECRET": "\udcff" * 20})
     assert (
         "systems.shop-admin.secret: the environment variable SHOP_ADMIN_SECRET is not UTF-8"
         in found
@@ -369,7 +369,7 @@ def test_no_secret_is_shown_when_the_policy_is_printed() -> None:
 )
 def test_a_value_of_the_environment_is_never_shown_in_a_problem(key: str) -> None:
     secret = "(hunter2\u0007" + "x" * 30
-    found = told(policy_text(shop_admin=f'{key} = "${{IT}}"'), ENVIRON | {"IT": secret})
+    found = error_of(policy_text(shop_admin=f'{key} = "${{IT}}"'), ENVIRON | {"IT": secret})
     assert f".{key}" in found
     assert "hunter2" not in found
 
@@ -379,7 +379,7 @@ def test_a_value_of_the_environment_is_never_shown_in_a_problem(key: str) -> Non
 )
 def test_a_value_of_the_environment_in_a_list_is_never_shown(key: str) -> None:
     secret = "hunter2 \u0007" + "x" * 300
-    found = told(policy_text(shop_admin=f'{key} = ["${{IT}}"]'), ENVIRON | {"IT": secret})
+    found = error_of(policy_text(shop_admin=f'{key} = ["${{IT}}"]'), ENVIRON | {"IT": secret})
     assert "hunter2" not in found
 
 

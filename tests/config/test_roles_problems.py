@@ -18,7 +18,7 @@ from tests.builders import ENVIRON, REPORTS_SECRET, SYSTEMS, policy_text
 from tests.connectors.folder import FOLDER
 
 
-def told(text: str) -> str:
+def error_of(text: str) -> str:
     with pytest.raises(ConfigError) as caught:
         parse_policy(text, "roles.toml", ENVIRON, KINDS)
     return str(caught.value)
@@ -104,7 +104,7 @@ ROLE_PROBLEMS = {
 @pytest.mark.parametrize(("lines", "problem"), ROLE_PROBLEMS.values(), ids=ROLE_PROBLEMS)
 def test_a_wrong_role_is_told_with_file_line_and_key(lines: str, problem: str) -> None:
     text = policy_text(shop_admin=lines)
-    found = told(text)
+    found = error_of(text)
     assert problem in found
     assert len(found.splitlines()) == 1, found
     line = int(re.match(r"roles\.toml:(\d+) roles\.shop-admin", found).group(1))  # type: ignore[union-attr]
@@ -118,7 +118,7 @@ REQUIRED = ["system", "actions", "requesters", "approvers"]
 @pytest.mark.parametrize("key", REQUIRED)
 def test_a_role_without_a_required_key_is_refused_at_its_table(key: str) -> None:
     text = "\n".join(line for line in policy_text().splitlines() if not line.startswith(f"{key} ="))
-    found = told(text).splitlines()
+    found = error_of(text).splitlines()
     assert len(found) == 3
     assert all(
         f".{key}: " in line and ("required" in line or "exactly one" in line) for line in found
@@ -182,11 +182,11 @@ FILE_PROBLEMS = {
 
 @pytest.mark.parametrize(("text", "problem"), FILE_PROBLEMS.values(), ids=FILE_PROBLEMS)
 def test_a_wrong_file_is_told_in_one_clear_line(text: str, problem: str) -> None:
-    assert problem in told(text)
+    assert problem in error_of(text)
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:
-    found = told(
+    found = error_of(
         policy_text(
             shop_admin="approvals = 0", shop_deploy='riks = "low"', reports_read='system = "x"'
         )
@@ -218,7 +218,7 @@ def test_a_huge_file_of_errors_is_told_shortly_and_soon() -> None:
     )
     text = "[workspace]\n" + "".join(f"[roles.r{number}]\n{role}" for number in range(9000))
     started = time.thread_time()
-    problems = told(text).splitlines()
+    problems = error_of(text).splitlines()
     assert len(problems) == 51
     assert re.fullmatch(r"roles\.toml: and \d+ more problems", problems[-1])
     assert time.thread_time() - started < 30
@@ -321,7 +321,7 @@ SETTINGS = {
 def test_settings_that_alone_are_wrong_are_told_with_their_place(
     connector: str, settings: str, problem: str
 ) -> None:
-    found = told(
+    found = error_of(
         policy_text(systems=f'{SYSTEMS}[systems.it]\nconnector = "{connector}"\n{settings}\n')
     )
     assert re.search(rf"^roles\.toml:\d+ systems\.it\.{re.escape(problem)}", found, re.MULTILINE), (
@@ -354,7 +354,7 @@ FILLED = {
 @pytest.mark.parametrize(("line", "key"), FILLED.values(), ids=FILLED)
 def test_a_role_can_t_show_what_the_environment_holds(line: str, key: str) -> None:
     text = policy_text(shop_admin=line)
-    found = told(text)
+    found = error_of(text)
     place = text.splitlines().index(line.partition("\n")[0]) + 1
     assert f"roles.toml:{place} roles.{key}: {NOT_READ}" in found
     assert REPORTS_SECRET not in found and found.count(f"roles.{key}:") == 1
@@ -390,7 +390,7 @@ def test_a_key_is_never_filled_in() -> None:
         '[systems.lab]\nconnector = "command"\nargv = ["/lab"]\nenv = { "${REPORTS_SECRET}" ='
         ' "x" }\n'
     )
-    found = told(policy_text(systems=SYSTEMS + env))
+    found = error_of(policy_text(systems=SYSTEMS + env))
     assert 'systems.lab.env."${REPORTS_SECRET}": ${ is not read in a key' in found
 
 
@@ -405,7 +405,7 @@ SETTING = {
 @pytest.mark.parametrize(("value", "problem"), SETTING.values(), ids=SETTING)
 def test_a_setting_that_can_t_be_filled_in_is_told(value: str, problem: str) -> None:
     okta = f'[systems.it]\nconnector = "okta"\nurl = "https://x"\ntoken = "{value}"\n'
-    found = told(policy_text(systems=SYSTEMS + okta))
+    found = error_of(policy_text(systems=SYSTEMS + okta))
     assert f"systems.it.token: {problem}" in found
 
 
@@ -461,7 +461,7 @@ SSH_PROBLEMS = {
 
 @pytest.mark.parametrize(("system", "problem"), SSH_PROBLEMS.values(), ids=SSH_PROBLEMS)
 def test_a_wrong_ssh_system_is_told(system: str, problem: str) -> None:
-    assert problem in told(policy_text(systems=SYSTEMS + system))
+    assert problem in error_of(policy_text(systems=SYSTEMS + system))
 
 
 def test_the_actions_of_an_ssh_role_are_extensions_and_none_are_fine() -> None:
@@ -479,7 +479,7 @@ def test_the_actions_of_an_ssh_role_are_extensions_and_none_are_fine() -> None:
         .roles["s"]
         .actions
     )
-    wrong = told(policy_text(systems=systems, s=role + 'actions = ["PTY"]'))
+    wrong = error_of(policy_text(systems=systems, s=role + 'actions = ["PTY"]'))
     assert '"PTY" is not an extension of an SSH certificate' in wrong
 
 
@@ -675,13 +675,13 @@ COMING_WRONG = {
 
 def test_a_calendar_needs_the_packages_that_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.config.roles.rules.find_spec", lambda name: None)
-    found = told(policy_text() + '\n[oncall.backend]\nical = "/srv/duty.ics"')
+    found = error_of(policy_text() + '\n[oncall.backend]\nical = "/srv/duty.ics"')
     assert "oncall.backend.ical: needs packages that are missing" in found
 
 
 @pytest.mark.parametrize(("lines", "problem"), COMING_WRONG.values(), ids=COMING_WRONG)
 def test_later_features_are_checked_in_full_already(lines: str, problem: str) -> None:
-    assert problem in told(policy_text() + "\n" + lines)
+    assert problem in error_of(policy_text() + "\n" + lines)
 
 
 # --- lines

@@ -34,7 +34,7 @@ def load(environ: dict[str, str], verb: str = "run", dotenv: str | None = None) 
     return load_settings(environ, dotenv, NEEDS.get(verb, frozenset()))
 
 
-def told(environ: dict[str, str], verb: str = "run", dotenv: str | None = None) -> list[str]:
+def errors_of(environ: dict[str, str], verb: str = "run", dotenv: str | None = None) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         load(environ, verb, dotenv)
     return str(caught.value).splitlines()
@@ -101,7 +101,7 @@ def test_each_verb_is_refused_without_what_it_needs_and_only_that(
     verb: str, environ: dict[str, str], problems: list[str]
 ) -> None:
     if problems:
-        found = told(environ, verb)
+        found = errors_of(environ, verb)
         assert [line[: len(start)] for line, start in zip(found, problems, strict=True)] == problems
     else:
         assert isinstance(load(environ, verb), Settings)
@@ -248,14 +248,14 @@ WRONG = {
 def test_a_wrong_value_is_told_in_one_line_that_does_not_show_it(
     name: str, value: str, problem: str
 ) -> None:
-    (found,) = told(SOCKET | {name: value})
+    (found,) = errors_of(SOCKET | {name: value})
     assert found.startswith(f"environment {name}: ")
     assert problem in found
     assert "hun" not in found
 
 
 def test_all_problems_are_told_at_once() -> None:
-    found = told({"PORT": "x", "LOG_LEVEL": "x", "SLACK_APP_TOKEN": "x", "DATABASE_URL": "x"})
+    found = errors_of({"PORT": "x", "LOG_LEVEL": "x", "SLACK_APP_TOKEN": "x", "DATABASE_URL": "x"})
     assert len(found) == 6
     assert not any("SIGNING" in line for line in found), "the app token is already told"
 
@@ -334,7 +334,7 @@ def test_every_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
 
 
 def test_a_secret_that_is_set_twice_is_refused(tmp_path: Path) -> None:
-    (found,) = told(SOCKET | {"SLACK_BOT_TOKEN_FILE": str(tmp_path / "token")})
+    (found,) = errors_of(SOCKET | {"SLACK_BOT_TOKEN_FILE": str(tmp_path / "token")})
     twice = "is set, and so is SLACK_BOT_TOKEN_FILE: set only one of them"
     assert found == f"environment SLACK_BOT_TOKEN: {twice}"
 
@@ -355,7 +355,7 @@ def test_a_file_that_holds_no_secret_is_told_once(
     if content is not None:
         file.write_bytes(content)
     environ = {key: value for key, value in SOCKET.items() if key != "SLACK_BOT_TOKEN"}
-    (found,) = told(environ | {"SLACK_BOT_TOKEN_FILE": str(file)})
+    (found,) = errors_of(environ | {"SLACK_BOT_TOKEN_FILE": str(file)})
     assert found == f"environment SLACK_BOT_TOKEN_FILE: names a file that can't be used: {problem}"
 
 
@@ -390,7 +390,7 @@ def test_roles_may_read_what_dotenv_says(tmp_path: Path) -> None:
 def test_a_dotenv_that_is_not_text_is_told(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_bytes(b"A=\xff\xfe\n")
-    assert told(SOCKET, dotenv=str(file)) == [f"{file}: can't be read: it is not UTF-8"]
+    assert errors_of(SOCKET, dotenv=str(file)) == [f"{file}: can't be read: it is not UTF-8"]
 
 
 def test_a_dotenv_that_begins_with_the_mark_of_an_editor_is_read(tmp_path: Path) -> None:
@@ -430,7 +430,7 @@ def test_no_environment_does_anything_but_give_settings_or_a_refusal(
 
 def test_postgresql_without_its_driver_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    (line,) = told(SOCKET | {"DATABASE_URL": "postgresql://bot:hunter2@db/access"})
+    (line,) = errors_of(SOCKET | {"DATABASE_URL": "postgresql://bot:hunter2@db/access"})
     assert (
         line
         == "environment DATABASE_URL: needs PostgreSQL's driver: pip install 'access-bot[postgres]'"

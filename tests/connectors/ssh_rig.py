@@ -30,7 +30,7 @@ def settings(ca_file: Path, *more: str) -> str:
     )
 
 
-class Bearer:
+class Holder:
     """The holder, who keeps every certificate that was ever shown, and tries them all."""
 
     def __init__(self, host: Host) -> None:
@@ -62,15 +62,15 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-class Ground:
+class GatedSite:
     """The web application of a contract test on a port."""
 
     @pytest.fixture
-    def bearer(self, host: Host) -> Bearer:
-        return Bearer(host)
+    def bearer(self, host: Host) -> Holder:
+        return Holder(host)
 
     @pytest.fixture(autouse=True)
-    def site(self, made: Made, bearer: Bearer) -> Iterator[None]:
+    def site(self, made: Made, bearer: Holder) -> Iterator[None]:
         app = build_web(
             made.world,
             made.signer,

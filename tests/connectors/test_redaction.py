@@ -91,14 +91,14 @@ def test_a_secret_of_argv_that_the_program_prints_is_repeated_nowhere(
     with closing(sqlite3.connect(tmp_path / "access.db")) as database:
         rows = "\n".join(database.iterdump())
     assert "open --token [LAB_TOKEN]: no such token" in rows
-    for words in (rows, caplog.text, repr(messenger.said)):
+    for words in (rows, caplog.text, repr(messenger.sent)):
         assert "hidden" not in words and "p@ss" not in words
 
 
 # --- what each kind of connector says
 
 
-def said(call: Any, *arguments: object) -> str:
+def error_text(call: Any, *arguments: object) -> str:
     """The error of this call, with everything that a log would show of it."""
     with pytest.raises(AccessBotError) as caught:
         call(*arguments)
@@ -128,7 +128,7 @@ def test_an_unreachable_database_does_not_show_the_password_of_its_url() -> None
         ).systems["it"],
         TOOLS,
     )
-    words = said(it.read_back, A_GRANT)
+    words = error_text(it.read_back, A_GRANT)
     assert "hunter/hunter" not in words and "hunter%2Fhunter" not in words
 
 
@@ -137,7 +137,7 @@ def test_settings_that_a_connector_refuses_are_not_repeated() -> None:
         raise ValueError(f"what is {system.settings['token']}?")
 
     kinds = {"picky": ConnectorKind(make=refuse, table=AnyTable)}
-    words = said(
+    words = error_text(
         make, System("it", "picky", {"token": SECRET}, secrets={"TOKEN": SECRET}), TOOLS, kinds
     )
     assert "what is [TOKEN]?" in words and "hidden" not in words
@@ -203,12 +203,15 @@ def test_no_spelling_of_a_secret_is_in_a_result_or_an_error(spelling: str) -> No
     it: Any = redacting(
         Talkative(spelling), System("it", "talkative", {}, secrets={"TOKEN": SECRET})
     )
-    assert "RuntimeError" in (surprise := said(it.read_back, A_GRANT)) and spelling not in surprise
-    heard = [said(call, A_GRANT) for call in (it.grant, it.revoke, it.remove)]
+    assert (
+        "RuntimeError" in (surprise := error_text(it.read_back, A_GRANT))
+        and spelling not in surprise
+    )
+    heard = [error_text(call, A_GRANT) for call in (it.grant, it.revoke, it.remove)]
     problems = it.check({})
     heard += [
         next(problems),
-        said(next, problems),
+        error_text(next, problems),
         repr([*it.list_active()]),
         repr(it.credentials(A_GRANT, "")),
     ]
@@ -235,7 +238,7 @@ def test_the_parts_of_a_secret_address_are_not_shown() -> None:
         it: Any = redacting(
             Talkative(f"POST {part}: no"), System("it", "talkative", {}, secrets={"HOOK": url})
         )
-        assert part not in said(it.revoke, A_GRANT)
+        assert part not in error_text(it.revoke, A_GRANT)
 
 
 ORDINARY: Sequence[dict[str, str]] = ({}, {"REGION": "eu"}, {"NAME": "it"}, {"EMPTY": ""})

@@ -25,20 +25,20 @@ from bot.core.roles import System
 from bot.operations.systems.certificates import StoredCertificates
 from tests.connectors.contract import Contract, Rig, well
 from tests.connectors.hosts import MISSING, NO_SSHD, USER, Host, a_pair, keygen
-from tests.connectors.ssh_rig import Bearer, Ground, away, certificate, settings
+from tests.connectors.ssh_rig import GatedSite, Holder, away, certificate, settings
 from tests.connectors.ssh_token import Token
 from tests.factories import ANA, CARA, Made
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"{NO_SSHD}: {', '.join(MISSING)}")
 
 
-class TestSsh(Ground, Contract):
+class TestSsh(GatedSite, Contract):
     @pytest.fixture
-    def rig(self, ca_file: Path, bearer: Bearer, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    def rig(self, ca_file: Path, bearer: Holder, monkeypatch: pytest.MonkeyPatch) -> Rig:
         return Rig(settings(ca_file), [], bearer.gets_in, lambda: away(monkeypatch))
 
 
-class TestOwn(Ground):
+class TestOwn(GatedSite):
     """What only ssh has. The `rig` of a test may have more settings or actions of its own."""
 
     made, it, order = Contract.made, Contract.it, Contract.order
@@ -47,7 +47,7 @@ class TestOwn(Ground):
     def rig(
         self,
         ca_file: Path,
-        bearer: Bearer,
+        bearer: Holder,
         request: pytest.FixtureRequest,
         monkeypatch: pytest.MonkeyPatch,
     ) -> Rig:
@@ -56,7 +56,7 @@ class TestOwn(Ground):
 
     @pytest.fixture
     def shown(
-        self, it: Connector, order: Callable[..., ProvisionOrder], bearer: Bearer, host: Host
+        self, it: Connector, order: Callable[..., ProvisionOrder], bearer: Holder, host: Host
     ) -> str:
         """The certificate of an access that is open, on a host that knows the newest list."""
         asked = order()
@@ -87,7 +87,7 @@ class TestOwn(Ground):
         made: Made,
         it: Connector,
         order: Callable[..., ProvisionOrder],
-        bearer: Bearer,
+        bearer: Holder,
         host: Host,
     ) -> None:
         made.clock.at -= 7200
@@ -97,7 +97,7 @@ class TestOwn(Ground):
         assert "expired" in host.why_not(certificate(it, asked, host))
 
     def test_on_the_list_it_lets_nobody_in(
-        self, made: Made, it: Connector, shown: str, bearer: Bearer, host: Host
+        self, made: Made, it: Connector, shown: str, bearer: Holder, host: Host
     ) -> None:
         assert host.lets_in(shown)
         ((grant,),) = made.rows("SELECT grant_id FROM ssh_access")
@@ -107,7 +107,7 @@ class TestOwn(Ground):
         assert "revoked" in host.why_not(shown)
 
     def test_the_same_key_may_come_back_and_what_ended_stays_ended(
-        self, it: Connector, order: Callable[..., ProvisionOrder], bearer: Bearer, host: Host
+        self, it: Connector, order: Callable[..., ProvisionOrder], bearer: Holder, host: Host
     ) -> None:
         first, again = order(), order(CARA)
         it.grant(first)
@@ -198,7 +198,7 @@ class TestOwn(Ground):
         self,
         it: Connector,
         order: Callable[..., ProvisionOrder],
-        bearer: Bearer,
+        bearer: Holder,
         host: Host,
         tmp_path: Path,
         kind: str,
@@ -311,7 +311,7 @@ class TestOwn(Ground):
         made: Made,
         it: Connector,
         order: Callable[..., ProvisionOrder],
-        bearer: Bearer,
+        bearer: Holder,
         host: Host,
     ) -> None:
         asked = order()

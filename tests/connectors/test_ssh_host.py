@@ -22,7 +22,7 @@ from bot.core.model import Certificate, Person, ProvisionOrder
 from bot.web.krl import encode_krl
 from tests.connectors.contract import Contract, Rig, well
 from tests.connectors.hosts import MISSING, NO_SSHD, Host, keygen, script
-from tests.connectors.ssh_rig import Bearer, Ground, certificate, settings
+from tests.connectors.ssh_rig import GatedSite, Holder, certificate, settings
 from tests.factories import ANA, Made
 from tests.waiting import until
 
@@ -34,11 +34,11 @@ pytestmark = [
 SECRET = "bastion-secret-0123456789"
 
 
-class TestHost(Ground):
+class TestHost(GatedSite):
     made, it, order = Contract.made, Contract.it, Contract.order
 
     @pytest.fixture
-    def rig(self, ca_file: Path, bearer: Bearer) -> Rig:
+    def rig(self, ca_file: Path, bearer: Holder) -> Rig:
         return Rig(settings(ca_file, f"secret = '{SECRET}'"), [], bearer.gets_in, well)
 
     @pytest.fixture
@@ -47,7 +47,7 @@ class TestHost(Ground):
         it.grant(asked)
         return asked
 
-    def fetch(self, bearer: Bearer, place: Path, url: str = "") -> int:
+    def fetch(self, bearer: Holder, place: Path, url: str = "") -> int:
         """Runs the script once, as a timer does."""
         words = [
             script("access-krl", place),
@@ -59,7 +59,7 @@ class TestHost(Ground):
 
     @contextmanager
     def a_session(
-        self, bearer: Bearer, place: Path, line: str, event: str = "open_session"
+        self, bearer: Holder, place: Path, line: str, event: str = "open_session"
     ) -> Iterator[subprocess.Popen[bytes]]:
         """The call of PAM at the start of a session of sshd, which is a waiting shell here."""
         (place / "usage.curl").write_text(f'url = "{bearer.url}/usage"\nuser = "it:{SECRET}"\n')
@@ -80,7 +80,7 @@ class TestHost(Ground):
             process.kill()
 
     def test_the_script_fetches_the_list_in_one_step(
-        self, it: Connector, asked: ProvisionOrder, bearer: Bearer, host: Host, tmp_path: Path
+        self, it: Connector, asked: ProvisionOrder, bearer: Holder, host: Host, tmp_path: Path
     ) -> None:
         shown = certificate(it, asked, host)
         (tmp_path / "c-cert.pub").write_text(shown)
@@ -97,7 +97,7 @@ class TestHost(Ground):
         "answer", ["nobody there", "not found", "another file", "an empty file"]
     )
     def test_an_answer_that_is_no_list_changes_nothing(
-        self, bearer: Bearer, tmp_path: Path, answer: str
+        self, bearer: Holder, tmp_path: Path, answer: str
     ) -> None:
         assert self.fetch(bearer, tmp_path) == 0
         before = (tmp_path / "krl").read_bytes()
@@ -111,7 +111,7 @@ class TestHost(Ground):
         assert {path.name for path in tmp_path.glob("krl*")} == {"krl"}
 
     def test_a_list_that_is_too_large_is_cut_off_and_ignored(
-        self, bearer: Bearer, tmp_path: Path
+        self, bearer: Holder, tmp_path: Path
     ) -> None:
         assert self.fetch(bearer, tmp_path) == 0
         before = (tmp_path / "krl").read_bytes()
@@ -125,7 +125,7 @@ class TestHost(Ground):
         made: Made,
         it: Connector,
         asked: ProvisionOrder,
-        bearer: Bearer,
+        bearer: Holder,
         host: Host,
         tmp_path: Path,
     ) -> None:
@@ -142,14 +142,14 @@ class TestHost(Ground):
         assert made.count("sessions") == 1 and not noted.exists()
 
     def test_the_hook_does_nothing_when_a_session_is_closed(
-        self, it: Connector, asked: ProvisionOrder, bearer: Bearer, host: Host, tmp_path: Path
+        self, it: Connector, asked: ProvisionOrder, bearer: Holder, host: Host, tmp_path: Path
     ) -> None:
         """The account's owner can control the environment of that moment."""
         with self.a_session(bearer, tmp_path, certificate(it, asked, host), "close_session"):
             assert not (tmp_path / "sessions").exists()
 
     def test_a_login_without_our_certificate_is_not_reported(
-        self, made: Made, bearer: Bearer, host: Host, tmp_path: Path
+        self, made: Made, bearer: Holder, host: Host, tmp_path: Path
     ) -> None:
         (tmp_path / "id.pub").write_text(host.public)
         keygen(
@@ -173,7 +173,7 @@ class TestHost(Ground):
                 assert session.communicate(b"\n")[0] == b"out\n"
 
     def test_an_open_session_is_ended_when_its_certificate_is_revoked(
-        self, it: Connector, asked: ProvisionOrder, bearer: Bearer, host: Host, tmp_path: Path
+        self, it: Connector, asked: ProvisionOrder, bearer: Holder, host: Host, tmp_path: Path
     ) -> None:
         with self.a_session(bearer, tmp_path, certificate(it, asked, host)) as session:
             assert self.fetch(bearer, tmp_path) == 0 and session.poll() is None
@@ -184,7 +184,7 @@ class TestHost(Ground):
         assert list((tmp_path / "sessions").iterdir()) == []  # notes of ended sessions are removed
 
     def test_an_open_session_is_ended_when_its_certificate_runs_out_even_without_the_bot(
-        self, ca_file: Path, bearer: Bearer, host: Host, tmp_path: Path
+        self, ca_file: Path, bearer: Holder, host: Host, tmp_path: Path
     ) -> None:
         assert self.fetch(bearer, tmp_path) == 0
         nobody = "http://127.0.0.1:9/"

@@ -285,7 +285,7 @@ def test_a_look_at_how_it_is_asks_only_once_and_signed(
 # --- the receiver of the page
 
 
-def told(receiver: Receiver, order: ProvisionOrder, do: str = "grant", **how: Any) -> int:
+def status_of(receiver: Receiver, order: ProvisionOrder, do: str = "grant", **how: Any) -> int:
     """The status that the receiver answers to such a call."""
     body = document(do, "k", order)  # type: ignore[arg-type]
     signed = signature(
@@ -314,15 +314,15 @@ def test_the_receiver_does_nothing_for_a_call_that_is_not_signed_well(
     receiver: Receiver, how: dict[str, Any]
 ) -> None:
     asked = replace(nobody("warehouse"), ends_at=int(time.time()) + 60)
-    assert told(receiver, asked, **how) == 401
+    assert status_of(receiver, asked, **how) == 401
     assert not hook(receiver.url).read_back(asked)
 
 
 def test_a_start_that_is_sent_again_after_the_end_opens_nothing(receiver: Receiver) -> None:
     it, asked = hook(receiver.url), replace(nobody("warehouse"), ends_at=int(time.time()) + 60)
-    assert told(receiver, asked) == 200 and it.read_back(asked)
+    assert status_of(receiver, asked) == 200 and it.read_back(asked)
     it.revoke(asked)
-    assert told(receiver, asked) == 200 and told(receiver, asked, "extend") == 200
+    assert status_of(receiver, asked) == 200 and status_of(receiver, asked, "extend") == 200
     assert not it.read_back(asked)
 
 

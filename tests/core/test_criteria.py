@@ -49,7 +49,7 @@ def asked(**changes: object) -> Asked:
     return replace(Asked(ANN, HOUR), **changes)  # type: ignore[arg-type]
 
 
-def said(role: Role, ask: Asked, facts: Facts, name: str) -> tuple[Verdict, str]:
+def verdict_of(role: Role, ask: Asked, facts: Facts, name: str) -> tuple[Verdict, str]:
     (one,) = [each for each in judge(role, ask, facts).criteria if each.name == name]
     return one.verdict, one.text
 
@@ -206,7 +206,7 @@ def test_a_criterion_of_the_role(
     text: str,
 ) -> None:  # fmt: skip
     known = replace(FACTS, **facts)  # type: ignore[arg-type]
-    assert said(role, asked(**ask), known, name) == (verdict, text)
+    assert verdict_of(role, asked(**ask), known, name) == (verdict, text)
 
 
 SHORT = {"max_duration": 1800}
@@ -282,7 +282,7 @@ def test_a_criterion_of_a_rule_decides_whether_the_rule_holds(
 ) -> None:
     made = AutoApproval("r", **rule)  # type: ignore[arg-type]
     role, known = a_role(auto_approve=(made,)), replace(FACTS, **facts)  # type: ignore[arg-type]
-    assert said(role, asked(), known, name) == (verdict, text)
+    assert verdict_of(role, asked(), known, name) == (verdict, text)
     assert judge(role, asked(), known).rule == (made if verdict is MET else None)
 
 

@@ -113,7 +113,7 @@ class Bot:
             )
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.log.read_text(errors="replace")
 
     @property
@@ -126,9 +126,9 @@ class Bot:
         return str(until(self._url, 20))
 
     def _url(self) -> str | None:
-        found = re.search(r"running on (http://[\w.:]+)", self.said)
+        found = re.search(r"running on (http://[\w.:]+)", self.output)
         if found is None and not self.alive:
-            raise AssertionError(f"the bot ended with {self.process.returncode}:\n{self.said}")
+            raise AssertionError(f"the bot ended with {self.process.returncode}:\n{self.output}")
         return found[1] if found else None
 
     def get(
@@ -230,7 +230,7 @@ class Company:
             except subprocess.TimeoutExpired:
                 bot.kill()
                 raise AssertionError(
-                    f"the bot did not end when asked to:\n{bot.said[-3000:]}"
+                    f"the bot did not end when asked to:\n{bot.output[-3000:]}"
                 ) from None
         if self._db is not None:
             self._db.close()
@@ -243,7 +243,9 @@ class Company:
         """Unexpected lines of the logs: errors, and everything of a traceback or a warning of
         Python."""
         marks = re.compile(r" (ERROR|CRITICAL) |Traceback|Exception ignored|Warning: ")
-        lines = [line for bot in self.bots for line in bot.said.splitlines() if marks.search(line)]
+        lines = [
+            line for bot in self.bots for line in bot.output.splitlines() if marks.search(line)
+        ]
         return [
             line for line in lines if not any(re.search(pattern, line) for pattern in self.expected)
         ]
@@ -466,7 +468,7 @@ def parts(value: Any) -> Iterator[Json]:
 
 
 def _alive(bot: Bot) -> bool:
-    assert bot.alive, f"the bot ended with {bot.process.returncode}:\n{bot.said}"
+    assert bot.alive, f"the bot ended with {bot.process.returncode}:\n{bot.output}"
     return True
 
 

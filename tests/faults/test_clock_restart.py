@@ -73,9 +73,9 @@ def test_a_clock_more_than_an_hour_behind_refuses_the_start(company: Company) ->
     for verb in ("run",) if "DATABASE_URL" not in company.env else ("worker", "web"):
         bot = company.launch(verb)
         assert bot.process.wait(30) == 2
-        assert "behind the newest record in the database" in bot.said
-        assert "set the clock, turn NTP on, and start again" in bot.said
-        assert "--accept-clock" in bot.said
+        assert "behind the newest record in the database" in bot.output
+        assert "set the clock, turn NTP on, and start again" in bot.output
+        assert "--accept-clock" in bot.output
 
 
 def test_with_records_ahead_of_a_right_clock_the_bot_starts_by_ending_all_access(

@@ -166,5 +166,5 @@ def test_without_a_signing_secret_it_refuses_to_start(
     company = make_company(mode="http", environment={"SLACK_SIGNING_SECRET": ""})
     bot = company.launch(verb)
     assert bot.process.wait(20) == 2
-    assert re.search(r"SLACK_SIGNING_SECRET", bot.said)
-    assert len(bot.said.splitlines()) == 1 and "Traceback" not in bot.said
+    assert re.search(r"SLACK_SIGNING_SECRET", bot.output)
+    assert len(bot.output.splitlines()) == 1 and "Traceback" not in bot.output

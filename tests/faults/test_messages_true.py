@@ -102,8 +102,8 @@ def offers(thing: Json) -> set[tuple[str, str]]:
     }
 
 
-def lies(company: Company, people: list[Person]) -> list[str]:
-    """What can be seen although it is over: every request is decided and every grant has ended."""
+def outdated(company: Company, people: list[Person]) -> list[str]:
+    """Messages and views that still offer or claim access, when everything is over."""
     found = []
     for words, thing in visible(company, people):
         dead = [action for action, _ in offers(thing) if action in OF_GRANT | OF_REQUEST]
@@ -179,7 +179,7 @@ def live_all_lives(company: Company) -> list[Person]:
     assert company.access(company.chiara, f"revoke @{revoked.name}").ok
     assert company.chiara.click(company.chiara.ephemerals()[-1], "Revoke").ok
     until(lambda: company.grant(revoked, "shop-admin")[1] == "ended")
-    assert lies(company, who), "what is not over is claimed and offered"
+    assert outdated(company, who), "what is not over is claimed and offered"
     stopped = command(company, "panic", "--yes")
     assert stopped.returncode == 0, stopped.stderr
     until(
@@ -204,7 +204,7 @@ def test_when_all_is_over_nothing_in_the_workspace_says_or_offers_otherwise(
         ),
         60,
     )
-    assert lies(company, people) == []
+    assert outdated(company, people) == []
     assert company.rows("SELECT DISTINCT note FROM direct_notes WHERE past = 0") == []
     assert any(
         "window" in text and "This access has ended" in text for text, _ in visible(company, people)

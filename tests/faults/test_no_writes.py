@@ -118,7 +118,7 @@ def test_on_a_postgresql_that_became_a_standby_two_workers_do_so_and_one_reports
             other.execute("SET default_transaction_read_only = off")
             set_read_only(other, "on")
             yield
-            until(lambda: any("another process reports" in bot.said for bot in company.bots))
+            until(lambda: any("another process reports" in bot.output for bot in company.bots))
             set_read_only(other, "off")
 
     ends_anyway(company, doors, read_only)

@@ -88,7 +88,7 @@ def names_of(server: PasswordServer, grant: str) -> list[str]:
 
 def left_behind(company: Company) -> Iterator[tuple[str, bytes]]:
     """Everything that the bot wrote, and its messages in Slack except that one window."""
-    yield "log", company.bot.said.encode()
+    yield "log", company.bot.output.encode()
     for path in sorted(Path(company.folder).glob("access.db*")):
         yield path.name, path.read_bytes()
     for call in company.sandbox.inspector.calls():

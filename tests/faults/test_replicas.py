@@ -129,14 +129,14 @@ def test_a_saved_roles_file_is_recorded_once_and_in_force_everywhere(replicas: R
     until(lambda: "rushed" in company.access(who, "roles").text)  # a web finds that itself
     assert time.monotonic() - saved < RELOADED + 2
     until(lambda: recorded() == before + 4)
-    until(lambda: told(company, "roles.rushed: is new"))
+    until(lambda: count_alerts(company, "roles.rushed: is new"))
     company.quiet(5)
     assert recorded() == before + 4
-    assert told(company, "roles.rushed: is new") == 1
-    assert told(company, "roles.toml was changed") == 1, "a title decides nothing"
+    assert count_alerts(company, "roles.rushed: is new") == 1
+    assert count_alerts(company, "roles.toml was changed") == 1, "a title decides nothing"
 
 
-def told(company: Company, words: str) -> int:
+def count_alerts(company: Company, words: str) -> int:
     """The number of messages in the security channel with these words."""
     return sum(words in str(message) for message in company.chiara.messages("#access-security"))
 

@@ -95,7 +95,7 @@ def lived(
         assert len(modals) == 3
         acks = [each["ack"] for each in company.sandbox.inspector.deliveries()]
         places = {
-            "log": company.bot.said,
+            "log": company.bot.output,
             "calls of Slack": json.dumps([call["args"] for call in calls if call not in modals]),
             "acknowledgements": json.dumps(acks),
             "audit export": json.dumps(company.sandbox.inspector.files()),

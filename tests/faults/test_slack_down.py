@@ -348,7 +348,7 @@ def test_a_first_start_refuses_nobody_and_alerts_nobody_while_groups_are_not_kno
     company = make_company()
     company.sandbox.faults.internal_error("usergroups.list")
     bot, who = company.launch(), company.newcomer()
-    until(lambda: bot.alive and bot.said and bot.is_ready(), 25)
+    until(lambda: bot.alive and bot.output and bot.is_ready(), 25)
     assert '"people": "starting"' in bot.get("/readyz")[1].replace('":"', '": "')
     said = company.access(who, "request shop-admin 1h SHOP-12 a refund")
     assert "and who is in the groups of shop-admin" in said.text

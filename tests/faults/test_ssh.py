@@ -141,7 +141,7 @@ def test_a_private_key_is_refused_and_the_stored_key_is_offered_again(
 
 def left_behind(company: Company) -> Iterator[tuple[str, str]]:
     """Everything that the bot wrote, and its messages in Slack except that one window."""
-    yield "log", company.bot.said
+    yield "log", company.bot.output
     for path in sorted(Path(company.folder).glob("access.db*")):
         yield path.name, path.read_bytes().decode("latin-1")
     for call in company.sandbox.inspector.calls():

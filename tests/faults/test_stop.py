@@ -25,7 +25,7 @@ def ended_in_time(bot: Bot, number: signal.Signals, again: bool = False) -> int:
     if again:
         bot.process.send_signal(number)
     code = bot.process.wait(60)
-    assert time.monotonic() - began < IN_TIME, bot.said[-3000:]
+    assert time.monotonic() - began < IN_TIME, bot.output[-3000:]
     return int(code)
 
 

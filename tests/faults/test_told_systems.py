@@ -129,7 +129,7 @@ def test_a_press_in_slack_opens_the_door_and_the_end_closes_it(
     who.wait_dm("has ended")
     assert not any(map(place.lets_in, codes))
     assert company.grant(who, role)[1] == "ended"
-    said = company.bot.said + "".join(
+    said = company.bot.output + "".join(
         str(row) for table in ("audit", "outbox") for row in company.rows(f"SELECT * FROM {table}")
     )
     assert not any(code in said for code in codes)

@@ -34,7 +34,7 @@ def failing(made: Made, attempts: int = 1, grant: Grant | None = None) -> Grant:
     return grant
 
 
-def told(made: Made) -> list[int]:
+def attempts_at_alerts(made: Made) -> list[int]:
     """The number of tries of the end at the time of each alert."""
     return [json.loads(detail)["attempts"] for (detail,) in made.log("grant:end:failed", "detail")]
 
@@ -69,7 +69,7 @@ def test_the_schedule_is_kept_in_rows_however_often_the_end_is_retried(made: Mad
         made.clock.at = start + minute * MINUTE
         failing(made, minute + 1, made.grant(made.rows("SELECT id FROM grants")[0][0]))
         assert send_due_alerts(made.world) in (0, 1)
-    assert told(made) == [1, 16, 61, 301, 541]
+    assert attempts_at_alerts(made) == [1, 16, 61, 301, 541]
     assert made.work().count("alert") == 5
 
 
@@ -99,7 +99,7 @@ def test_a_system_that_never_answers_is_alerted_too(made: Made) -> None:
         == "the system has not answered"
     )
     record_end_failed(made.world, grant.id, SHOP, "at last an error", 1)
-    assert told(made) == [0]
+    assert attempts_at_alerts(made) == [0]
 
 
 def test_the_removal_after_a_failed_start_is_alerted_too(made: Made) -> None:
@@ -128,7 +128,7 @@ class TestAcknowledging:
         made.clock.at += 30 * HOUR
         assert send_due_alerts(made.world) == 0
         record_end_failed(made.world, grant.id, SHOP, "still", 99)
-        assert told(made) == [1]
+        assert attempts_at_alerts(made) == [1]
         assert made.log("grant:end:acknowledged", 'actor, system, "grant"') == [
             (LEA, SHOP, grant.id)
         ]

@@ -66,7 +66,7 @@ def test_the_mark_of_the_time_only_goes_forward(made: Made) -> None:
 def test_each_corrected_start_is_recorded_and_reported_once_in_ten_minutes(
     made: Made,
 ) -> None:
-    def told() -> tuple[int, int]:
+    def notes_and_records() -> tuple[int, int]:
         with made.world.db.reading():
             notes = made.world.db.rows("SELECT id FROM outbox WHERE data LIKE '%clock_behind%'")
             records = made.world.db.rows(
@@ -77,11 +77,11 @@ def test_each_corrected_start_is_recorded_and_reported_once_in_ten_minutes(
     tell_behind(made.world, 60)
     made.clock.at += 599
     tell_behind(made.world, 60)
-    assert told() == (1, 2)
+    assert notes_and_records() == (1, 2)
     made.clock.at += 1
     tell_behind(made.world, 60)
     tell_behind(made.world, 5)
-    assert told() == (2, 3)
+    assert notes_and_records() == (2, 3)
 
 
 class TestAccepted:

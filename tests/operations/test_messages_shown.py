@@ -41,7 +41,7 @@ D = "D0ANA"
 REFRESHES = "SELECT data FROM outbox WHERE kind = 'refresh_messages'"
 
 
-def told(made: Made, grant: str, note: str, ts: str, place: int = 0) -> None:
+def record_note(made: Made, grant: str, note: str, ts: str, place: int = 0) -> None:
     record_told(
         made.world, [DirectNote(D, ts, place, grant, "", note, made.clock.at, note in LASTING)]
     )
@@ -69,9 +69,9 @@ def test_every_note_says_when_it_is_true_and_what_it_was() -> None:
 
 def test_a_newer_message_makes_the_earlier_one_past(made: Made) -> None:
     grant = made.a_grant()
-    told(made, grant.id, "active", "1.1")
+    record_note(made, grant.id, "active", "1.1")
     assert updates(made) == []
-    told(made, grant.id, "reminder", "1.2")
+    record_note(made, grant.id, "reminder", "1.2")
     assert updates(made) == [("update_direct", f"direct:{D}:1.1")]
     assert [(each.note.note, each.past) for each in describe_told(made.world, D, "1.1")] == [
         ("active", True)
@@ -81,11 +81,11 @@ def test_a_newer_message_makes_the_earlier_one_past(made: Made) -> None:
 
 def test_what_is_past_is_updated_once(made: Made) -> None:
     grant = made.a_grant()
-    told(made, grant.id, "active", "1.1")
-    told(made, grant.id, "renewed", "1.2")
+    record_note(made, grant.id, "active", "1.1")
+    record_note(made, grant.id, "renewed", "1.2")
     made.forget_work()
     record_shown(made.world, D, "1.1", [0])
-    told(made, grant.id, "reminder", "1.3")
+    record_note(made, grant.id, "reminder", "1.3")
     assert updates(made) == [("update_direct", f"direct:{D}:1.2")]
 
 
@@ -110,7 +110,7 @@ def test_after_every_kind_of_end_nothing_is_current_and_the_card_is_updated(
     grant = made.a_grant()
     with made.world.db.transaction():
         requests.add_message(made.world.db, grant.request, "C1", "1.0")
-    told(made, grant.id, "active", "1.1")
+    record_note(made, grant.id, "active", "1.1")
     made.forget_work()
     end(made, grant.id, why)
     refresh(made, [grant.id], [], [grant.id])
@@ -126,7 +126,7 @@ def test_from_the_moment_that_an_end_is_asked_for_nothing_offers_what_is_over(ma
     grant = made.a_grant()
     with made.world.db.transaction():
         requests.add_message(made.world.db, grant.request, "C1", "1.0")
-    told(made, grant.id, "active", "1.1")
+    record_note(made, grant.id, "active", "1.1")
     made.forget_work()
     with unit(made.world) as u:
         request_end(u, [made.grant(grant.id)], EndReason.EXPIRED, BEN)
@@ -141,7 +141,7 @@ def test_from_the_moment_that_an_end_is_asked_for_nothing_offers_what_is_over(ma
 
 def test_an_end_that_is_asked_for_and_confirmed_at_once_is_shown_by_one_update(made: Made) -> None:
     grant = made.a_grant()
-    told(made, grant.id, "active", "1.1")
+    record_note(made, grant.id, "active", "1.1")
     end(made, grant.id)
     for _ in made.rows(REFRESHES):
         refresh(made, [grant.id], [], [grant.id])
@@ -165,7 +165,7 @@ def test_the_newest_window_with_credentials_is_cleared_once(made: Made) -> None:
 
 def test_a_lost_post_loses_its_buttons_when_somebody_presses_one(made: Made) -> None:
     grant = made.a_grant()
-    told(made, grant.id, "active", "1.2")
+    record_note(made, grant.id, "active", "1.2")
     adopt_message(made.world, grant.id, ANA, D, "1.1")
     assert updates(made) == [("update_direct", f"direct:{D}:1.1")]
     adopt_message(made.world, grant.id, ANA, D, "1.1")
@@ -180,8 +180,8 @@ def test_nobody_adopts_a_message_for_a_grant_of_somebody_else(made: Made) -> Non
 
 def test_rows_are_forgotten_when_nothing_in_their_message_changes_any_more(made: Made) -> None:
     grant = made.a_grant()
-    told(made, grant.id, "active", "1.1")
-    told(made, grant.id, "renewed", "1.2")
+    record_note(made, grant.id, "active", "1.1")
+    record_note(made, grant.id, "renewed", "1.2")
     record_shown(made.world, D, "1.1", [0])
     made.clock.at += 2 * 86400
     forget_old(made.world)
@@ -252,7 +252,7 @@ def test_the_address_of_an_answer_is_not_in_its_repr() -> None:
 
 def test_a_grant_that_failed_leaves_no_earlier_message_current(made: Made) -> None:
     grant = made.a_started(made.a_request("shop-admin", ANA))
-    told(made, grant.id, "delayed", "1.1")
+    record_note(made, grant.id, "delayed", "1.1")
     made.forged = True
     with made.world.db.transaction():
         grants.fail(made.world.db, grant.id, made.clock.at)

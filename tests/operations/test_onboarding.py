@@ -56,7 +56,7 @@ def roles_of(made: Made, person: str = ANA) -> list[tuple[str, str]]:
     return [(str(role), str(state)) for role, state in made.rows(sql, person)]
 
 
-def told(made: Made, note: str) -> list[str]:
+def notified(made: Made, note: str) -> list[str]:
     """Who was sent this note about a ramp."""
     sql = "SELECT person, data FROM outbox WHERE kind = 'ramp_note' ORDER BY id"
     sent = [json.loads(data) for _, data in made.rows(sql)]
@@ -77,7 +77,7 @@ class TestStart:
         (request,) = made.rows("SELECT reason, state, decided_by, duration FROM requests")
         by = "rule:onboarding:engineer"
         assert request == ("onboarding: engineer, stage 1", "approved", by, 4 * 3600)
-        assert told(made, "welcome") == [ANA] and told(made, "mentor") == [BEN]
+        assert notified(made, "welcome") == [ANA] and notified(made, "mentor") == [BEN]
 
     def test_the_record_of_the_start_has_the_whole_plan(self, made: Made) -> None:
         set_bundles(made)
@@ -139,7 +139,7 @@ class TestStart:
         assert sweep_after(made, 3 * DAY - 60) == 0 and roles_of(made) == []
         assert sweep_after(made, 60) == 1
         assert now(made, ramp).state is RampState.RUNNING and len(roles_of(made)) == 1
-        assert told(made, "began") == [LEA]
+        assert notified(made, "began") == [LEA]
         assert made.events("onboarding:ramp:planned") == 1
 
 
@@ -189,11 +189,11 @@ class TestStages:
         assert isinstance(early, Refused) and "too early" in early.reason
         assert sweep_after(made, 7 * DAY) == 1
         assert now(made, ramp).stages[1].state is StageState.READY
-        assert told(made, "ready") == [BEN] and len(roles_of(made)) == 1
+        assert notified(made, "ready") == [BEN] and len(roles_of(made)) == 1
         opened = open_stage(made.world, BEN, ramp.id, 2)
         assert isinstance(opened, Opened) and opened.left_out == {}
         assert roles_of(made)[-1] == ("shop-deploy", "starting")
-        assert told(made, "stage") == [ANA]
+        assert notified(made, "stage") == [ANA]
         assert [actor for actor, _ in made.log("onboarding:stage:opened")][-1] == BEN
 
     @pytest.mark.parametrize("by", [ANA, CARA, LEA], ids=["newcomer", "somebody", "lead"])
@@ -307,7 +307,7 @@ class TestLeftOut:
         made.set_groups(engineers=[BEN])
         assert self.opened(made, ramp) == {"shop-deploy": "it is only for @engineers"}
         assert roles_of(made) == [("shop-admin", "starting")]
-        assert told(made, "left_out") == [LEA]
+        assert notified(made, "left_out") == [LEA]
 
     def test_a_denial_rule_for_one_role_of_a_stage_leaves_the_others(self, made: Made) -> None:
         set_bundles(made, BOTH, plain=PLAIN)
@@ -453,7 +453,7 @@ class TestMentor:
         ramp = a_ramp(made)
         sweep_after(made, 7 * DAY)
         self.leave(made, BEN)
-        assert now(made, ramp).mentor == "" and told(made, "mentor_left") == [LEA]
+        assert now(made, ramp).mentor == "" and notified(made, "mentor_left") == [LEA]
         assert isinstance(open_stage(made.world, BEN, ramp.id, 2), Refused)
         assert isinstance(open_stage(made.world, LEA, ramp.id, 2), Opened)
         assert made.events("onboarding:mentor:changed") == 1
@@ -465,7 +465,7 @@ class TestMentor:
         see_all(made, CARA)
         changed = change_ramp.change_mentor(made.world, LEA, ramp.id, CARA)
         assert isinstance(changed, Ramp) and changed.mentor == CARA
-        assert told(made, "ready") == [BEN, CARA] and told(made, "new_mentor") == [ANA]
+        assert notified(made, "ready") == [BEN, CARA] and notified(made, "new_mentor") == [ANA]
         assert isinstance(open_stage(made.world, BEN, ramp.id, 2), Refused)
         assert isinstance(open_stage(made.world, CARA, ramp.id, 2), Opened)
 
@@ -489,7 +489,7 @@ class TestMentor:
         given = go_away(made.world, BEN, a_person(CARA), until)
         assert isinstance(given, Away), given
         sweep_after(made, 7 * DAY)
-        assert told(made, "ready") == [LEA]
+        assert notified(made, "ready") == [LEA]
         assert isinstance(open_stage(made.world, BEN, ramp.id, 2), Refused)
         made.clock.at = until
         see_all(made)
@@ -503,10 +503,10 @@ class TestMentor:
         ramp = a_ramp(made, mentor=DAN)
         sweep_after(made, 7 * DAY)
         made.set_groups(sre=[CARA])
-        assert told(made, "ready") == [DAN]
+        assert notified(made, "ready") == [DAN]
         given = go_away(made.world, DAN, a_person(CARA), made.clock.at + DAY)
         assert isinstance(given, Away) and given.newcomers == (a_person(ANA).name,)
-        assert told(made, "ready") == [DAN, LEA]
+        assert notified(made, "ready") == [DAN, LEA]
         assert isinstance(open_stage(made.world, DAN, ramp.id, 2), Refused)
         assert isinstance(open_stage(made.world, CARA, ramp.id, 2), Refused)
         assert isinstance(open_stage(made.world, LEA, ramp.id, 2), Opened)
@@ -547,7 +547,7 @@ class TestMentor:
         set_bundles(made)
         ramp = a_ramp(made, mentor="")
         sweep_after(made, 7 * DAY)
-        assert told(made, "ready") == [LEA]
+        assert notified(made, "ready") == [LEA]
         assert isinstance(open_stage(made.world, LEA, ramp.id, 2), Opened)
 
 
@@ -592,7 +592,7 @@ class TestLead:
         ended = change_ramp.end(made.world, LEA, ramp.id)
         assert isinstance(ended, Ramp) and ended.state is RampState.ENDED
         assert roles_of(made) == [("shop-admin", "ending")]
-        assert told(made, "graduation") == [LEA] and told(made, "over") == [ANA]
+        assert notified(made, "graduation") == [LEA] and notified(made, "over") == [ANA]
         assert isinstance(change_ramp.end(made.world, LEA, ramp.id), Refused)
 
     def test_a_paused_ramp_finishes_on_its_last_day(self, made: Made) -> None:
@@ -633,7 +633,7 @@ class TestGraduation:
         found = describe_graduation(made.world, ramp.id)
         assert found is not None
         assert [each.role for each in found.beyond] == ["reports-read"] and found.denied == ()
-        assert told(made, "graduation") == [LEA]
+        assert notified(made, "graduation") == [LEA]
         view = describe_ramp(made.world, ramp.id)
         assert view is not None and [*view.given] == [1]
 

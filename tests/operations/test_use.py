@@ -36,7 +36,9 @@ def made_on_sqlite(sqlite_url: str, tmp_path: Path) -> Iterator[Made]:
         yield make_world(tmp_path, db=database)
 
 
-def told(made: Made, grant: Grant, event: str, at: int | None = None, session: str = "s1") -> Kept:
+def reported(
+    made: Made, grant: Grant, event: str, at: int | None = None, session: str = "s1"
+) -> Kept:
     kept = report_use(made.world, SHOP, Report(grant.id, event, session, FROM, at))  # type: ignore[arg-type]
     assert isinstance(kept, Kept), kept
     return kept
@@ -76,7 +78,7 @@ def an_ended(made: Made, at: int = START + 600) -> Grant:
     return made.grant(grant.id)
 
 
-def shouts(made: Made) -> list[dict[str, object]]:
+def alerts(made: Made) -> list[dict[str, object]]:
     found = [
         json.loads(data)
         for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'notify_security'")
@@ -84,12 +86,12 @@ def shouts(made: Made) -> list[dict[str, object]]:
     return [data for data in found if data["note"] == "use_after_end"]
 
 
-class TestTold:
+class TestReported:
     def test_a_session_is_kept_with_its_times_and_is_the_first_use(self, made: Made) -> None:
         grant = made.a_grant()
         made.clock.at = START + 100
-        assert told(made, grant, "opened") == Kept(True, True)
-        assert told(made, grant, "closed", START + 90) == Kept(True, True), (
+        assert reported(made, grant, "opened") == Kept(True, True)
+        assert reported(made, grant, "closed", START + 90) == Kept(True, True), (
             "its clock may be a little behind"
         )
         assert times(made, grant) == [("s1", START + 100, START + 100)], (
@@ -101,13 +103,17 @@ class TestTold:
 
     def test_a_repeated_report_changes_nothing(self, made: Made) -> None:
         grant = made.a_grant()
-        assert [told(made, grant, "opened", START).is_new for _ in range(3)] == [True, False, False]
+        assert [reported(made, grant, "opened", START).is_new for _ in range(3)] == [
+            True,
+            False,
+            False,
+        ]
         made.clock.at += 60
         assert [
-            told(made, grant, "closed").is_new,
-            told(made, grant, "closed", START + 1).is_new,
+            reported(made, grant, "closed").is_new,
+            reported(made, grant, "closed", START + 1).is_new,
         ] == [True, False]
-        assert told(made, grant, "opened").is_new is False, (
+        assert reported(made, grant, "opened").is_new is False, (
             "a late repetition does not open it again"
         )
         assert times(made, grant) == [("s1", START, START + 60)]
@@ -115,7 +121,7 @@ class TestTold:
 
     def test_of_many_reports_at_once_one_is_new(self, made: Made) -> None:
         grant = made.a_grant()
-        kept = together(made.world.db, [lambda: told(made, grant, "opened")] * 8)
+        kept = together(made.world.db, [lambda: reported(made, grant, "opened")] * 8)
         assert sum(each.is_new for each in kept) == 1
         assert (usage_of(made, grant).used.times, made.events("grant:use:first")) == (1, 1)
 
@@ -124,7 +130,7 @@ class TestTold:
         sum_usage(made.world, [grant.id])
         made.forget_work()
         for session in ("s1", "s2", "s2"):
-            told(made, grant, "opened", START + 300, session)
+            reported(made, grant, "opened", START + 300, session)
         assert made.work() == ["sum_usage"]
         sum_usage(made.world, [grant.id])
         assert [
@@ -144,14 +150,14 @@ class TestTold:
         ]
         reports.append(("closed", START + 80, "b"))
         for place in (*order, *order):
-            told(made, grant, *reports[place])
+            reported(made, grant, *reports[place])
         assert times(made, grant) == [("a", START + 10, START + 70), ("b", START + 20, START + 80)]
         used = usage_of(made, grant).used
         assert (used.times, used.first, used.last, used.open) == (2, START + 10, START + 80, 0)
 
     def test_a_session_with_only_a_closed_report_counts_as_use(self, made: Made) -> None:
         grant = made.a_grant()
-        told(made, grant, "closed", START)
+        reported(made, grant, "closed", START)
         assert (times(made, grant), usage_of(made, grant).used.times) == ([("s1", None, START)], 1)
 
     @pytest.mark.parametrize(
@@ -196,9 +202,9 @@ class TestBeyondTheEnd:
         grant = an_ended(made)
         made.clock.at += 60
         for _ in range(3):
-            assert told(made, grant, "opened").active is False
+            assert reported(made, grant, "opened").active is False
         assert times(made, grant) == [("s1", START + 660, None)]
-        (shout,) = shouts(made)
+        (shout,) = alerts(made)
         assert (shout["grant"], shout["system"], shout["session"], shout["origin"]) == (
             grant.id,
             SHOP,
@@ -223,25 +229,25 @@ class TestBeyondTheEnd:
     ) -> None:
         grant = an_ended(made)
         made.clock.at += 7200
-        told(made, grant, "opened", START + 600 + after)
-        assert len(shouts(made)) == made.events("grant:use:after_end") == loud
+        reported(made, grant, "opened", START + 600 + after)
+        assert len(alerts(made)) == made.events("grant:use:after_end") == loud
 
     def test_a_session_after_the_planned_end_of_an_ending_grant_is_alerted(
         self, made: Made
     ) -> None:
         grant = made.a_grant(duration=600)
         made.clock.at = START + 700
-        told(made, grant, "opened")
-        assert len(shouts(made)) == 1
+        reported(made, grant, "opened")
+        assert len(alerts(made)) == 1
 
     def test_a_session_that_closes_after_the_end_is_in_order(self, made: Made) -> None:
         grant = made.a_grant()
-        told(made, grant, "opened")
+        reported(made, grant, "opened")
         release_grant(made.world, grant.id, ANA)
         made.close_gates(grant)
         made.clock.at += 300
-        told(made, grant, "closed")
-        assert (shouts(made), times(made, grant)) == ([], [("s1", START, START + 300)])
+        reported(made, grant, "closed")
+        assert (alerts(made), times(made, grant)) == ([], [("s1", START, START + 300)])
 
     def test_a_session_seen_open_long_after_the_confirmed_end_is_alerted_once(
         self, made: Made
@@ -254,13 +260,13 @@ class TestBeyondTheEnd:
         for later, loud in ((30, 0), (61, 1), (90, 1)):
             made.clock.at = START + 600 + later
             seen(made, (grant, "pid 1", START))
-            assert len(shouts(made)) == loud, later
+            assert len(alerts(made)) == loud, later
 
     def test_a_seen_session_that_began_after_the_end_is_alerted(self, made: Made) -> None:
         grant = an_ended(made)
         made.clock.at += 30
         seen(made, (grant, "pid 9", START + 620))
-        assert [shout["session"] for shout in shouts(made)] == ["pid 9"]
+        assert [shout["session"] for shout in alerts(made)] == ["pid 9"]
 
 
 class TestSeen:
@@ -300,7 +306,7 @@ class TestSeen:
 
     def test_a_reported_session_is_not_closed_by_a_scan_with_other_names(self, made: Made) -> None:
         grant = made.a_grant()
-        told(made, grant, "opened", session="told")
+        reported(made, grant, "opened", session="told")
         seen(made, at=START + 60)
         assert times(made, grant) == [("told", START, None)]
 
@@ -367,7 +373,7 @@ def test_reported_seen_or_repeated_each_session_counts_once(
             if event == "look":
                 seen(made, (grant, name, START + second), at=START + second)
             else:
-                told(made, grant, event, START + second, name)
+                reported(made, grant, event, START + second, name)
         names.add(name)
     view = usage_of(made, grant)
     release_grant(made.world, grant.id, ANA)
@@ -387,7 +393,7 @@ class TestTheWhole:
     def test_checks_and_sessions_are_one_timeline(self, made: Made) -> None:
         grant, meter = made.a_grant(), UsageMeter(made.world)
         made.clock.at = START + 300
-        told(made, grant, "opened")
+        reported(made, grant, "opened")
         made.clock.at = START + 600
         for source, outcome in (
             ("10.0.0.1", "allowed"),
@@ -431,7 +437,7 @@ class TestTheWhole:
         if use == "a look":
             seen(made)
         elif use == "a report elsewhere":
-            told(made, other, "opened")
+            reported(made, other, "opened")
         used = usage_of(made, grant).used
         known = {
             "nothing": ((SHOP,), False),
@@ -453,12 +459,12 @@ class TestTheWhole:
         with made.world.db.transaction():
             grants.renew(made.world.db, grant.id, START + 4000, None)
         made.clock.at = START + 3000
-        told(made, grant, "opened")
-        assert shouts(made) == []
+        reported(made, grant, "opened")
+        assert alerts(made) == []
         with made.world.db.transaction():
             grants.request_end(made.world.db, [grant.id], EndReason.REVOKED, "U0LEA")
         made.clock.at = START + 3500
-        told(made, grant, "opened", session="s2")
-        assert shouts(made) == [], (
+        reported(made, grant, "opened", session="s2")
+        assert alerts(made) == [], (
             "it still exists, and everybody was told that its end is not confirmed"
         )

@@ -73,7 +73,7 @@ class _Answer(dict[str, Any]):
 
 
 @dataclass
-class Book:
+class SlackPeople:
     """People as Slack knows them, with the number of look-ups; an unknown person gets no answer."""
 
     people: dict[str, Person] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class SlackDriver:
     made: Made
     app: App
     views: Views
-    book: Book
+    slack_people: SlackPeople
     ctx: ListenerContext
 
     def send(self, body: Json) -> BoltResponse:
@@ -170,9 +170,13 @@ class SlackDriver:
 
 
 def make_driver(made: Made, team: str = "T1") -> SlackDriver:
-    views, book = Views(), Book()
+    views, slack_people = Views(), SlackPeople()
     ctx = ListenerContext(
-        made.world, book, views, lambda: team, CredentialService(build_systems(made.world)).ask
+        made.world,
+        slack_people,
+        views,
+        lambda: team,
+        CredentialService(build_systems(made.world)).ask,
     )  # type: ignore[arg-type]
     app = App(
         authorize=lambda **_: AuthorizeResult(
@@ -183,7 +187,7 @@ def make_driver(made: Made, team: str = "T1") -> SlackDriver:
         signing_secret="unused",
     )
     register(app, ctx)
-    return SlackDriver(made, app, views, book, ctx)
+    return SlackDriver(made, app, views, slack_people, ctx)
 
 
 def words(value: Any) -> str:

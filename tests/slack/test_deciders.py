@@ -129,7 +129,7 @@ def test_a_delegate_is_mentioned_and_reads_for_whom_they_decide(office: Office) 
 
 def _knows(driver: SlackDriver) -> None:
     """Slack answers who people are."""
-    driver.book.people |= {one: a_person(one) for one in (ANA, BEN, CARA)}
+    driver.slack_people.people |= {one: a_person(one) for one in (ANA, BEN, CARA)}
 
 
 def test_away_and_back(stored: SlackDriver) -> None:
@@ -166,7 +166,7 @@ def test_what_is_no_absence_is_refused_and_on_record(
 
 
 def test_a_guest_is_no_delegate(driver: SlackDriver) -> None:
-    driver.book.people[CARA] = a_person(CARA, guest=True)
+    driver.slack_people.people[CARA] = a_person(CARA, guest=True)
     assert "can't decide in your place" in words(driver.command(f"away 3d <@{CARA}>", BEN))
 
 

@@ -60,7 +60,7 @@ def deny(driver: SlackDriver, request: str) -> None:
     deny_request(driver.made.world, request, a_person(BEN), "no")
 
 
-def told(driver: SlackDriver) -> list[tuple[str, str, str]]:
+def replies(driver: SlackDriver) -> list[tuple[str, str, str]]:
     """Who was left a private answer, where, and in which words or by which note."""
     return [
         (w["person"], w["channel"], str(w.get("text") or w.get("why") or w["note"]))
@@ -84,7 +84,7 @@ def test_approve_is_kept_to_be_counted_with_the_copy_that_was_pressed(stored: Sl
     assert stored.rows("SELECT request_id, channel, ts FROM messages") == [
         (request, "C0OPS", "17.5")
     ]
-    assert told(stored) == [] and stored.views.calls == []
+    assert replies(stored) == [] and stored.views.calls == []
 
 
 def test_a_double_click_or_a_redelivery_is_counted_once(stored: SlackDriver) -> None:
@@ -97,7 +97,7 @@ def test_an_approver_whom_nobody_knows_is_not_asked_for_twice(driver: SlackDrive
     """The press is counted only after Slack was asked about them, so it isn't asked here."""
     driver.press(Action.APPROVE, pending(driver), "U0NEW")
     assert len(driver.work("decide")) == 1
-    assert driver.book.asked == []
+    assert driver.slack_people.asked == []
 
 
 @pytest.mark.parametrize("action", [Action.APPROVE, Action.DENY, Action.EDIT])
@@ -107,7 +107,7 @@ def test_who_may_not_decide_is_told_at_once_and_on_record(
     request = pending(driver)
     driver.press(action, request, LEA)
     driver.press(action, request, ANA)
-    assert [why[:30] for _, _, why in told(driver)] == [
+    assert [why[:30] for _, _, why in replies(driver)] == [
         "Only the approvers of shop-adm",
         "You can't decide on your own r",
     ]
@@ -374,7 +374,7 @@ def test_a_token_that_could_not_be_shown_never_works_and_the_earlier_one_stays(
     driver.press(Action.SHOW_CREDENTIALS, grant.id)
     assert alive(driver, token)
     assert len(driver.rows("SELECT 1 FROM audit WHERE event = 'grant:credentials:revoked'")) == 1
-    assert len(told(driver)) == 1
+    assert len(replies(driver)) == 1
 
 
 def test_a_token_whose_window_is_open_although_slacks_answer_was_lost_works(
@@ -390,7 +390,7 @@ def test_a_token_whose_window_is_open_although_slacks_answer_was_lost_works(
         for _, arguments in driver.views.calls
     }
     assert len(names) == 1
-    assert (alive(driver, shown_token(driver)), alive(driver, earlier), told(driver)) == (
+    assert (alive(driver, shown_token(driver)), alive(driver, earlier), replies(driver)) == (
         True,
         False,
         [],
@@ -406,7 +406,7 @@ def test_while_nobody_knows_whether_a_token_is_shown_it_works_and_the_next_one_r
     driver.press(Action.SHOW_CREDENTIALS, grant.id)
     unsure = shown_token(driver)
     assert alive(driver, unsure) and alive(driver, earlier)
-    assert "press again" in told(driver)[0][2]
+    assert "press again" in replies(driver)[0][2]
     driver.press(Action.SHOW_CREDENTIALS, grant.id)
     assert [alive(driver, token) for token in (earlier, unsure, shown_token(driver))] == [
         False,
@@ -420,7 +420,7 @@ def test_nobody_but_the_holder_sees_credentials(driver: SlackDriver, user: str) 
     grant = driver.made.a_grant()
     driver.press(Action.SHOW_CREDENTIALS, grant.id, user)
     assert driver.views.calls == []
-    assert told(driver) == [(user, "C0OPS", "Only the holder can see these credentials.")]
+    assert replies(driver) == [(user, "C0OPS", "Only the holder can see these credentials.")]
 
 
 def test_credentials_delivered_twice_are_made_once(driver: SlackDriver) -> None:
@@ -438,7 +438,7 @@ def test_renew_done_and_cancel_work_from_a_message(stored: SlackDriver) -> None:
     stored.press(Action.CANCEL, request)
     assert stored.made.grant(grant.id).state == "ending"
     assert ("withdrawn",) in stored.rows("SELECT state FROM requests")
-    assert told(stored) == [(ANA, "C0OPS", "Withdrawn: your request for reports-read.")]
+    assert replies(stored) == [(ANA, "C0OPS", "Withdrawn: your request for reports-read.")]
 
 
 @pytest.mark.parametrize("action", [Action.RENEW, Action.DONE, Action.CANCEL])
@@ -456,7 +456,7 @@ def test_a_renewal_that_needs_an_approval_says_so(driver: SlackDriver) -> None:
     driver.pass_time(1800)
     driver.press(Action.RENEW, grant.id)
     driver.press(Action.RENEW, grant.id)
-    assert [text[:21] for _, _, text in told(driver)] == [
+    assert [text[:21] for _, _, text in replies(driver)] == [
         "Sent to the approvers",
         "You have already requ",
     ]
@@ -468,7 +468,7 @@ def test_a_press_in_app_home_shows_it_anew(driver: SlackDriver, action: Action) 
     driver.pass_time(1800)
     driver.press(action, request if action is Action.CANCEL else grant.id, view=a_home())
     assert driver.work("publish_home") == [{"person": ANA}]
-    assert told(driver) == []
+    assert replies(driver) == []
 
 
 @pytest.mark.parametrize("action", [Action.APPROVE, Action.DENY, Action.EDIT])
@@ -486,7 +486,7 @@ def test_somebody_else_s_access_and_requests_are_left_alone(
     grant, request = driver.made.a_grant(), pending(driver, "reports-read")
     driver.press(action, request if action is Action.CANCEL else grant.id, LEA)
     assert driver.made.grant(grant.id) == grant
-    assert told(driver)[0][2].startswith("Only the")
+    assert replies(driver)[0][2].startswith("Only the")
 
 
 def test_a_lead_revokes_and_nobody_else_does(stored: SlackDriver) -> None:
@@ -497,7 +497,7 @@ def test_a_lead_revokes_and_nobody_else_does(stored: SlackDriver) -> None:
     stored.send(body)
     ended = stored.made.grant(grant.id)
     assert (ended.end_reason, ended.end_by) == ("revoked", LEA)
-    assert [text[:10] for _, _, text in told(stored)] == ["Only leads", "Revoked: s"]
+    assert [text[:10] for _, _, text in replies(stored)] == ["Only leads", "Revoked: s"]
 
 
 def test_the_older_page_is_left_to_be_shown_where_it_was_asked_for(driver: SlackDriver) -> None:
@@ -595,7 +595,7 @@ def test_end_now_in_home_ends_it_once_and_says_what_is_so_to_who_is_late(
     grant = stored.made.a_grant()
     stored.press(Action.REVOKE, grant.id, LEA, view=a_home())
     stored.press(Action.REVOKE, grant.id, LEA, view=a_home())
-    said = [text for _, _, text in told(stored)]
+    said = [text for _, _, text in replies(stored)]
     assert said[0].startswith("Revoked: shop-admin") and said[1].endswith(
         "access to shop-admin is ending already."
     )
@@ -756,7 +756,7 @@ def test_the_message_shortcut_opens_the_form_with_the_message_quoted(driver: Sla
 def test_a_form_that_comes_too_late_for_a_shortcut_is_told_by_message(driver: SlackDriver) -> None:
     driver.views.error = "expired_trigger_id"
     driver.send(a_shortcut(Shortcut.REQUEST))
-    assert [(who, where) for who, where, _ in told(driver)] == [(ANA, "")]
+    assert [(who, where) for who, where, _ in replies(driver)] == [(ANA, "")]
 
 
 @pytest.mark.parametrize("action", [Action.DENY, Action.EDIT, Action.REQUEST])
@@ -765,7 +765,7 @@ def test_a_form_that_comes_too_late_for_a_press_is_told_by_message(
 ) -> None:
     driver.views.error = "expired_trigger_id"
     driver.press(action, pending(driver), BEN)
-    assert "in time" in told(driver)[0][2]
+    assert "in time" in replies(driver)[0][2]
 
 
 # --- events
@@ -876,7 +876,7 @@ def test_an_unfit_approver_is_refused(driver: SlackDriver, why: str) -> None:
     record_people(driver.made.world, [a_person(BEN, **{why: True})])
     driver.press(Action.APPROVE, request, BEN)
     assert driver.work("decide") == []
-    assert told(driver)[0][2].startswith("You can't use access here")
+    assert replies(driver)[0][2].startswith("You can't use access here")
 
 
 def test_an_approver_who_is_a_full_member_again_is_heard_after_a_minute(
@@ -884,7 +884,7 @@ def test_an_approver_who_is_a_full_member_again_is_heard_after_a_minute(
 ) -> None:
     request = pending(driver)
     record_people(driver.made.world, [a_person(BEN, guest=True)])
-    driver.book.people[BEN] = replace(a_person(BEN), checked_at=START + 61)
+    driver.slack_people.people[BEN] = replace(a_person(BEN), checked_at=START + 61)
     driver.made.clock.at += 61
     driver.press(Action.APPROVE, request, BEN)
     assert len(driver.work("decide")) == 1
@@ -904,10 +904,10 @@ def test_the_same_payload_delivered_by_many_at_the_same_moment_counts_once(
 
 
 def test_somebody_nobody_knows_is_looked_up_once_and_then_served(driver: SlackDriver) -> None:
-    driver.book.people["U0NEW"] = a_person("U0NEW")
+    driver.slack_people.people["U0NEW"] = a_person("U0NEW")
     driver.command("request shop-admin 1h fix", "U0NEW")
     driver.command("list", "U0NEW")
-    assert driver.book.asked == ["U0NEW"]
+    assert driver.slack_people.asked == ["U0NEW"]
     assert driver.requests()[0][0] == "U0NEW"
 
 
@@ -920,11 +920,11 @@ def test_somebody_slack_says_nothing_about_is_not_served_and_may_try_again(
 
 def test_a_guest_who_became_a_member_is_served_after_a_minute(driver: SlackDriver) -> None:
     record_people(driver.made.world, [a_person("U0GUEST", guest=True)])
-    driver.book.people["U0GUEST"] = replace(a_person("U0GUEST"), checked_at=START + 61)
+    driver.slack_people.people["U0GUEST"] = replace(a_person("U0GUEST"), checked_at=START + 61)
     assert "guest accounts" in words(driver.command("list", "U0GUEST"))
     driver.made.clock.at += 61
     assert "You have no access" in words(driver.command("list", "U0GUEST"))
-    assert driver.book.asked == ["U0GUEST"]
+    assert driver.slack_people.asked == ["U0GUEST"]
 
 
 # --- when something goes wrong
@@ -989,7 +989,7 @@ def test_when_not_even_that_can_be_told_it_is_still_acknowledged(
 
 def test_an_unknown_action_of_an_older_version_is_answered(driver: SlackDriver) -> None:
     driver.press("retired_button", "x")
-    assert "no longer works" in told(driver)[0][2]
+    assert "no longer works" in replies(driver)[0][2]
 
 
 MALFORMED: list[tuple[str, dict[str, Any]]] = [
@@ -1030,4 +1030,4 @@ def test_records_say_that_it_came_through_slack(driver: SlackDriver) -> None:
 def test_no_listener_asks_slack_about_people_it_knows(driver: SlackDriver) -> None:
     for _, body in everything(ANA):
         driver.send(body)
-    assert driver.book.asked == []
+    assert driver.slack_people.asked == []

@@ -25,7 +25,7 @@ def driver(driver: SlackDriver) -> SlackDriver:
     """With bundles in roles.toml, and a Slack that knows everybody."""
     set_bundles(driver.made)
     for person in (ANA, BEN, CARA, LEA):
-        driver.book.people[person] = a_person(person)
+        driver.slack_people.people[person] = a_person(person)
     return driver
 
 
@@ -78,7 +78,7 @@ class TestCommand:
         assert ramps(driver) == []
 
     def test_people_whom_slack_does_not_describe_start_nothing(self, driver: SlackDriver) -> None:
-        del driver.book.people[CARA]
+        del driver.slack_people.people[CARA]
         said = driver.command(f"onboard <@{CARA}|cara> engineer", LEA)
         driver.made.clock.at += 61
         driver.made.know(replace(a_person(LEA), checked_at=driver.made.clock.at))

@@ -33,7 +33,7 @@ MANY = 300
 @pytest.fixture
 def driver(driver: SlackDriver) -> SlackDriver:
     for person in (ANA, BEN, CARA, LEA):
-        driver.book.people[person] = a_person(person)
+        driver.slack_people.people[person] = a_person(person)
     return driver
 
 

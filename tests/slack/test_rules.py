@@ -77,7 +77,7 @@ def test_an_approver_whom_slack_does_not_confirm_revokes_nothing(driver: SlackDr
     driver.made.clock.at += 120
     driver.press("revoke_given", request, BEN)
     assert "did not confirm" in driver.work("answer")[0]["why"]
-    driver.book.people[BEN] = a_person(BEN, deleted=True)
+    driver.slack_people.people[BEN] = a_person(BEN, deleted=True)
     driver.press("revoke_given", request, BEN)
     assert "deactivated" in driver.work("answer")[1]["why"]
 

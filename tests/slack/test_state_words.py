@@ -18,7 +18,7 @@ from tests.slack.views_samples import NOW, a_card, a_grant, a_request, words
 PAGE = (Path(__file__).parents[2] / "docs/lifecycle.md").read_text()
 
 
-def said(parts: list[object]) -> str:
+def text_of(parts: list[object]) -> str:
     return " ".join(
         str(part.get("text", "") if isinstance(part, dict) else part) for part in parts
     ).lower()
@@ -27,7 +27,7 @@ def said(parts: list[object]) -> str:
 @pytest.mark.parametrize("state", GrantState)
 def test_a_grant_s_state_has_its_own_word(state: GrantState) -> None:
     grant = a_grant(state=state, end_reason=EndReason.EXPIRED, ended_at=NOW)
-    assert said([*state_parts(grant)]).startswith(state)
+    assert text_of([*state_parts(grant)]).startswith(state)
 
 
 @pytest.mark.parametrize("reason", EndReason)
@@ -35,8 +35,8 @@ def test_the_reason_of_an_end_has_its_own_words(reason: EndReason) -> None:
     grant = a_grant(state=GrantState.ENDED, end_reason=reason, ended_at=NOW, end_by="U0LEA")
     for text in (
         why_words(reason),
-        said(ended_because(grant)),
-        said(ended_because(grant, to_holder=True)),
+        text_of(ended_because(grant)),
+        text_of(ended_because(grant, to_holder=True)),
     ):
         assert all(word in text for word in reason.split("_"))
 

@@ -69,7 +69,7 @@ def test_an_unknown_person_is_offered_nothing_and_not_looked_up(
     driver: SlackDriver,
 ) -> None:
     assert driver.options(user="U0NOBODY") == []
-    assert driver.book.asked == []
+    assert driver.slack_people.asked == []
 
 
 def test_people_of_another_workspace_are_offered_nothing(driver: SlackDriver) -> None:

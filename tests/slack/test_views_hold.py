@@ -129,7 +129,7 @@ def decided(state: RequestState) -> Render:
     return render
 
 
-def told(note: str, changes: dict[str, Any]) -> Render:
+def direct_note(note: str, changes: dict[str, Any]) -> Render:
     def render(text: str) -> dict[str, Any]:
         view = a_grant_view(
             **{**changes, "end_by": text, "actions": tuple(f"{n} {text}" for n in range(50))}
@@ -448,13 +448,13 @@ RENDERS: dict[str, Render] = {
         for state in RequestState
         if state is not RequestState.PENDING
     },
-    **{f"told {note}": told(note, changes) for note, changes in GRANT_NOTES.items()},
+    **{f"told {note}": direct_note(note, changes) for note, changes in GRANT_NOTES.items()},
     "told denied": lambda text: direct_messages.request_note("denied", worst_card(text), NOW),
     "told lapsed": lambda text: direct_messages.request_note("lapsed", worst_card(text), NOW),
     "reminder": lambda text: direct_messages.reminder(
         replace(a_grant_view(), role=a_role(title=text[:75])), NOW
     ),
-    "ten notes at once": lambda text: direct_messages.join([told("active", {})(text)] * 10),
+    "ten notes at once": lambda text: direct_messages.join([direct_note("active", {})(text)] * 10),
     "thread: renewed": in_thread("renewed"),
     "thread: ended": in_thread("ended"),
     **{f"security: {note}": secured(note, keys) for note, keys in SECURITY.items()},

@@ -151,7 +151,7 @@ def test_starts_on_a_system_that_hangs_do_not_delay_another(
     until(lambda: several.known["shop-admin"].inside == FIRST)
     several.free()
     until(lambda: all(made.grant(grant.id).state is GrantState.ACTIVE for grant in stuck))
-    assert several.known["shop-admin"].told("grant") == 60
+    assert several.known["shop-admin"].count_calls("grant") == 60
 
 
 def test_ends_on_a_system_that_hangs_do_not_delay_another(

@@ -69,7 +69,7 @@ def test_the_end_of_a_start_that_nobody_has_begun_waits_for_no_thread(
     late = running.starting("U0LATE")
     running.release(late)
     until(lambda: running.state(late) is GrantState.ENDED)
-    assert running.system.told("grant", late.id) == 0
+    assert running.system.count_calls("grant", late.id) == 0
 
 
 def test_an_end_never_overtakes_a_start_in_hand_and_follows_it_at_once(
@@ -82,10 +82,12 @@ def test_an_end_never_overtakes_a_start_in_hand_and_follows_it_at_once(
     running.release(grant)
     running.say(ANA, "later")
     until(lambda: "later" in running.slack.notes(ANA))
-    assert running.system.told("revoke") == 0
+    assert running.system.count_calls("revoke") == 0
     running.system.free()
     until(lambda: running.state(grant) is GrantState.ENDED)
-    assert running.system.calls[0] == ("grant", grant.id) and running.system.told("grant") == 1
+    assert (
+        running.system.calls[0] == ("grant", grant.id) and running.system.count_calls("grant") == 1
+    )
     assert running.system.held == set()
     assert "active" not in running.slack.notes(ANA)
 
@@ -114,7 +116,7 @@ def test_an_extension_that_waits_is_dropped_by_an_end(harness: DeliveryHarness) 
     harness.delivery.drain(Queue.START)
     harness.delivery.drain(Queue.END)
     assert harness.state(grant) is GrantState.ENDED
-    assert harness.system.told("grant") == 1
+    assert harness.system.count_calls("grant") == 1
     assert harness.system.held == set()
 
 
@@ -127,8 +129,8 @@ def test_a_renewal_that_a_system_does_not_confirm_is_told_once_and_so_is_that_it
     """It was told as renewed, and a system that keeps an end of its own locks the holder out at the
     old one."""
 
-    def told() -> list[str]:
-        said = [each for message in harness.slack.said for each in message]
+    def sent_notes() -> list[str]:
+        said = [each for message in harness.slack.sent for each in message]
         return [str(data["note"]) for kind, data in said if kind is Kind.NOTIFY_PERSON]
 
     grant = harness.active()
@@ -137,14 +139,14 @@ def test_a_renewal_that_a_system_does_not_confirm_is_told_once_and_so_is_that_it
     assert isinstance(renew_grant(harness.made.world, grant.id, ANA), Renewed)
     harness.turn(Queue.START, 6)
     harness.delivery.drain(Queue.SLACK)
-    assert told() == ["renewed", "unextended"]
+    assert sent_notes() == ["renewed", "unextended"]
     assert harness.slack.notes(SECURITY) == ["unextended"]
     ((detail,),) = harness.made.log("grant:renewal:failed", "detail")
     assert "must have admin option" in detail
     harness.system.failing.clear()
     harness.turn(Queue.START)
     harness.delivery.drain(Queue.SLACK)
-    assert told()[2:] == ["extended"]
+    assert sent_notes()[2:] == ["extended"]
     assert len(harness.made.log("grant:renewal:confirmed")) == 1
 
 
@@ -259,7 +261,7 @@ def test_a_start_that_a_system_refuses_has_failed_at_once(harness: DeliveryHarne
     harness.delivery.drain(Queue.START)
     harness.turn(Queue.SLACK, 2)
     assert harness.state(grant) is GrantState.FAILED
-    assert harness.system.told("grant") == 1
+    assert harness.system.count_calls("grant") == 1
     assert harness.slack.notes(ANA) == ["failed"]
 
 
@@ -274,7 +276,7 @@ def test_what_a_person_has_to_do_first_is_said_to_them_at_the_first_try_and_noth
     harness.turn(Queue.START, 5)
     harness.delivery.drain(Queue.SLACK)
     ((_, told),) = [
-        each for said in harness.slack.said for each in said if each[1].get("person") == ANA
+        each for said in harness.slack.sent for each in said if each[1].get("person") == ANA
     ]
     assert (told["note"], told["why"]) == ("delayed", ACCEPT)
     assert told["until"] == harness.made.grant(grant.id).starts_at + PERSON_PATIENCE
@@ -306,7 +308,7 @@ def test_what_a_person_has_to_do_first_is_said_also_when_another_failure_came_be
     harness.system.failing["grant"] = SystemUnavailable("ana has to accept it", to_person=ACCEPT)
     harness.turn(Queue.START, 2)
     harness.delivery.drain(Queue.SLACK)
-    said = [data for each in harness.slack.said for _, data in each if data.get("person") == ANA]
+    said = [data for each in harness.slack.sent for _, data in each if data.get("person") == ANA]
     assert [data.get("why", "") for data in said] == ["", ACCEPT]
 
 
@@ -323,7 +325,7 @@ def test_a_start_that_failed_for_a_reason_about_the_person_tells_them_which(
     while harness.state(grant) is GrantState.STARTING:
         harness.turn(Queue.START)
     harness.turn(Queue.SLACK, 2)
-    last = [data for each in harness.slack.said for _, data in each if data.get("person") == ANA][
+    last = [data for each in harness.slack.sent for _, data in each if data.get("person") == ANA][
         -1
     ]
     assert (last["note"], last["why"]) == ("failed", error.to_person if error else ACCEPT)
@@ -443,7 +445,7 @@ def test_claims_are_kept_while_a_system_takes_its_time(running: DeliveryHarness)
     running.system.free()
     until(lambda: running.state(grant) is GrantState.ENDED)
     second.stop()
-    assert running.system.told("revoke") == 1
+    assert running.system.count_calls("revoke") == 1
 
 
 def test_what_a_dead_process_had_in_hand_is_taken_over_when_its_claim_has_run_out(
@@ -536,7 +538,7 @@ def test_ends_that_a_system_does_not_confirm_are_one_message_however_many(
     many_ending(harness, 40)
     harness.delivery.drain(Queue.END)
     harness.delivery.drain(Queue.SLACK)
-    assert [len(message) for message in harness.slack.said if message[0][0] is Kind.ALERT] == [40]
+    assert [len(message) for message in harness.slack.sent if message[0][0] is Kind.ALERT] == [40]
 
 
 def test_an_end_in_our_own_rows_waits_for_the_other_system_of_its_grant(
@@ -639,11 +641,11 @@ def test_a_system_is_called_for_other_ends_while_those_that_it_confirmed_are_rec
     monkeypatch.setattr(bot.worker.end_recorder, "end_many", end_later)
     ending = many_ending(running, MOST + 5)
     running.delivery.wake([Queue.END])
-    until(lambda: running.system.told("revoke") == len(ending))
+    until(lambda: running.system.count_calls("revoke") == len(ending))
     assert GrantState.ENDED not in {running.state(grant) for grant in ending}
     go_on.set()
     until(lambda: {running.state(grant) for grant in ending} == {GrantState.ENDED})
-    assert running.system.told("revoke") == len(ending)
+    assert running.system.count_calls("revoke") == len(ending)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), StorageUnavailable("locked")], ids=repr)
@@ -656,7 +658,7 @@ def test_ends_that_can_not_be_recorded_together_are_recorded_alone(
     until(lambda: {running.state(grant) for grant in ending} == {GrantState.ENDED})
     until(lambda: not running.waiting(Queue.END))
     assert _sums(running) == [1] * 6
-    assert running.system.told("revoke") == 6
+    assert running.system.count_calls("revoke") == 6
 
 
 def test_ends_are_not_claimed_again_for_each_one_that_a_busy_system_confirms(
@@ -701,7 +703,7 @@ def test_ends_wait_until_all_that_are_due_have_been_asked_for(running: DeliveryH
         running.release(grant)
         running.say(ANA, "hello")
         until(lambda: "hello" in running.slack.notes(ANA))
-        assert running.system.told("revoke") == 0
+        assert running.system.count_calls("revoke") == 0
     until(lambda: running.state(grant) is GrantState.ENDED)
 
 

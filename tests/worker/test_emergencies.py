@@ -41,11 +41,11 @@ def work(harness: DeliveryHarness) -> DeliveryHarness:
     return harness
 
 
-def told(work: DeliveryHarness) -> set[str]:
-    """The channels and people who were sent something."""
+def recipients(work: DeliveryHarness) -> set[str]:
+    """The channels and people to whom something was sent."""
     return {
         str(data.get("channel") or data.get("person"))
-        for message in work.slack.said
+        for message in work.slack.sent
         for kind, data in message
         if kind in ("post_approval", "notify_person")
     }
@@ -55,9 +55,9 @@ def test_access_starts_before_anything_is_said(work: DeliveryHarness) -> None:
     outcome = start_emergency(work.made.world, CALL)
     assert isinstance(outcome, Started)
     work.delivery.drain(Queue.START)
-    assert work.state(outcome.grant) is GrantState.ACTIVE and work.slack.said == []
+    assert work.state(outcome.grant) is GrantState.ACTIVE and work.slack.sent == []
     work.turn(Queue.SLACK, 3)
-    assert told(work) == TOLD
+    assert recipients(work) == TOLD
 
 
 def test_while_slack_is_down_access_starts_and_all_are_told_when_it_is_back(
@@ -70,10 +70,10 @@ def test_while_slack_is_down_access_starts_and_all_are_told_when_it_is_back(
     work.delivery.drain(Queue.START)
     assert work.state(outcome.grant) is GrantState.ACTIVE
     work.turn(Queue.SLACK, 2)
-    assert told(work) == set()
+    assert recipients(work) == set()
     work.turn(Queue.SLACK, 40)
-    assert told(work) == TOLD
-    posts = [data["channel"] for said in work.slack.said for kind, data in said
+    assert recipients(work) == TOLD
+    posts = [data["channel"] for said in work.slack.sent for kind, data in said
              if kind == "post_approval"]  # fmt: skip
     assert sorted(posts) == sorted([SECURITY, APPROVALS, LEA]), "each once"
 

@@ -75,7 +75,7 @@ class Place:
     def problems(self) -> dict[str, str]:
         return {one.system: one.problem for one in self.survey.look() if one.problem}
 
-    def told(self) -> list[str]:
+    def sent_notes(self) -> list[str]:
         """The notes to people and to the security channel, once they were all sent."""
         self.delivery.drain(Queue.SLACK)
         return self.slack.notes()
@@ -210,16 +210,16 @@ def test_what_vanished_is_told_to_the_holder_and_the_leads_once_and_not_made_aga
 ) -> None:
     grant = place.hold()
     file = place.folders["files"] / f"access-{grant.id}"
-    place.told()
-    place.slack.said.clear()
+    place.sent_notes()
+    place.slack.sent.clear()
     file.unlink()
     assert place.whats() == [(What.MISSING, grant.id)]
     assert place.whats() == [(What.MISSING, grant.id)]
-    assert place.told() == ["missing"], (
+    assert place.sent_notes() == ["missing"], (
         "the leads first, so that the holder reads whether they know"
     )
     place.made.clock.at += AFTER_LEADS
-    assert place.told() == ["missing", "missing"]
+    assert place.sent_notes() == ["missing", "missing"]
     assert place.made.log("grant:access:missing", 'actor, subject, system, "grant"') == [
         (SYSTEM, ANA, "files", grant.id)
     ]
@@ -336,7 +336,7 @@ def test_only_what_a_lead_confirms_is_removed_and_both_are_on_record(place: Plac
 
 def _sent(place: Place) -> list[list[tuple[object, dict[str, object]]]]:
     place.delivery.drain(Queue.SLACK)
-    return place.slack.said  # type: ignore[return-value]
+    return place.slack.sent  # type: ignore[return-value]
 
 
 def test_what_only_says_so_when_asked_is_ended_there(place: Place) -> None:
@@ -421,16 +421,16 @@ def test_every_night_is_reconciled_once_by_whichever_worker_after_three_local_ti
 
 def test_the_leads_hear_of_a_night_that_found_something_and_of_no_other(place: Place) -> None:
     reconcile(place.made.world, place.survey.look(), SYSTEM)
-    assert place.told() == []
+    assert place.sent_notes() == []
     place.put("access-by-hand")
     place.put(".down", "dark")
     grant = place.hold()
-    place.told()
-    place.slack.said.clear()
+    place.sent_notes()
+    place.slack.sent.clear()
     seen = place.survey.look()
     reconcile(place.made.world, seen, SYSTEM)
-    assert place.told() == ["reconciled"]
-    facts = place.slack.said[-1][0][1]
+    assert place.sent_notes() == ["reconciled"]
+    facts = place.slack.sent[-1][0][1]
     assert (facts["excess"], facts["missing"], facts["places"]) == (1, 0, ["files"])
     assert (
         facts["unasked"] == []
