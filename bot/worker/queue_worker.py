@@ -121,8 +121,8 @@ class QueueWorker(threading.Thread):
         self._look, self._more = True, False
         self._answering: set[str] = set()
         self._lock = threading.Lock()
-        self._bell = threading.Event()
-        self._held_until, self._rung = 0.0, False
+        self._wake_up = threading.Event()
+        self._held_until, self._missed_signal = 0.0, False
         self._unheard, self._waits_until, self._all_together = 0, 0.0, False
         self.turned = self._kept = time.monotonic()
 
@@ -130,15 +130,16 @@ class QueueWorker(threading.Thread):
 
     def wake(self) -> None:
         """Wakes the loop, because work may be due or the process stops."""
-        self._ring(look=True)
+        self._signal(look=True)
 
-    def _ring(self, *, look: bool) -> None:
+    def _signal(self, *, look: bool) -> None:
         """Wakes the loop; with `look` it also looks for rows of systems that are not busy."""
         with self._lock:
-            self._rung = time.monotonic() < self._held_until and not self._stopping.is_set()
-            if not self._rung:
+            is_held = time.monotonic() < self._held_until and not self._stopping.is_set()
+            self._missed_signal = is_held
+            if not is_held:
                 self._look = self._look or look
-                self._bell.set()
+                self._wake_up.set()
 
     @contextmanager
     def held(self, seconds: float) -> Iterator[None]:
@@ -149,8 +150,8 @@ class QueueWorker(threading.Thread):
             yield
         finally:
             with self._lock:
-                rung, self._held_until, self._rung = self._rung, 0.0, False
-            if rung:
+                missed, self._held_until, self._missed_signal = self._missed_signal, 0.0, False
+            if missed:
                 self.wake()
 
     def well(self) -> bool:
@@ -188,10 +189,10 @@ class QueueWorker(threading.Thread):
     def run(self) -> None:
         while not self._stopping.is_set():
             self.turned = time.monotonic()
-            self._bell.clear()
+            self._wake_up.clear()
             if not self._guarded(self._turn):
                 is_busy = self._in_hand or self._ahead
-                if not self._bell.wait(self._settings.keep if is_busy else LOOK_AGAIN):
+                if not self._wake_up.wait(self._settings.keep if is_busy else LOOK_AGAIN):
                     self._look = True
         self._end()
 
@@ -340,7 +341,7 @@ class QueueWorker(threading.Thread):
             following = self._next(systems)
             is_short = self._more and bool(self._short())
         if following is None or is_short or back:
-            self._ring(look=bool(back))
+            self._signal(look=bool(back))
         return following
 
     def _returned(self, work: Work) -> None:
@@ -348,7 +349,7 @@ class QueueWorker(threading.Thread):
         if not work.is_recorded:
             self._handle(work)
         self._put_down(work)
-        self._ring(look=False)
+        self._signal(look=False)
 
     def _put_down(self, work: Work) -> None:
         with self._lock:
