@@ -13,24 +13,24 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """`attempts` counts the revocation attempts, `said` the alerts sent. `next_at` is None when no
-    alert follows, `gone_at` is set when the system confirmed. Times are UTC seconds."""
+    """`attempts` counts the revocation attempts, `sent` the alerts sent. `next_at` is None when no
+    alert follows, `confirmed_at` is set when the system confirmed. Times are UTC seconds."""
 
     id: str
     grant: str
     system: str
     since: int
     attempts: int
-    said: int
+    sent: int
     next_at: int | None = None
     acknowledged_by: str | None = None
     acknowledged_at: int | None = None
-    gone_at: int | None = None
+    confirmed_at: int | None = None
 
 
 _COLUMNS = (
-    "id, grant_id, system, since, attempts, said, next_at, acknowledged_by, acknowledged_at,"
-    " gone_at"
+    "id, grant_id, system, since, attempts, sent, next_at, acknowledged_by, acknowledged_at,"
+    " confirmed_at"
 )
 
 
@@ -50,10 +50,10 @@ def watch(db: Database, alert: str, grant: str, system: str, now: int, next_at: 
     """Starts watching an unconfirmed revocation unless it is watched already. One that had been
     confirmed and must be revoked once more is watched again from the start."""
     sql = (
-        "INSERT INTO alerts (id, grant_id, system, since, attempts, said, next_at) VALUES (?, ?, ?,"
+        "INSERT INTO alerts (id, grant_id, system, since, attempts, sent, next_at) VALUES (?, ?, ?,"
         " ?, 0, 0, ?) ON CONFLICT (grant_id, system) DO UPDATE SET since = excluded.since, attempts"
-        " = 0, said = 0, next_at = excluded.next_at, acknowledged_by = NULL, acknowledged_at ="
-        " NULL, gone_at = NULL WHERE alerts.gone_at IS NOT NULL"
+        " = 0, sent = 0, next_at = excluded.next_at, acknowledged_by = NULL, acknowledged_at ="
+        " NULL, confirmed_at = NULL WHERE alerts.confirmed_at IS NOT NULL"
     )
     db.run(sql, alert, grant, system, now, next_at)
 
@@ -66,7 +66,7 @@ def tried(db: Database, grant: str, system: str, attempts: int) -> None:
 
 def record_sent(db: Database, grant: str, system: str, next_at: int) -> None:
     """Records that an alert was sent, and when the next one is due."""
-    sql = "UPDATE alerts SET said = said + 1, next_at = ? WHERE grant_id = ? AND system = ?"
+    sql = "UPDATE alerts SET sent = sent + 1, next_at = ? WHERE grant_id = ? AND system = ?"
     db.run(sql, next_at, grant, system)
 
 
@@ -82,7 +82,7 @@ def acknowledge(db: Database, alert: str, by: str, at: int) -> bool:
     already."""
     sql = (
         "UPDATE alerts SET acknowledged_by = ?, acknowledged_at = ?, next_at = NULL WHERE id = ? "
-        "AND gone_at IS NULL AND acknowledged_at IS NULL"
+        "AND confirmed_at IS NULL AND acknowledged_at IS NULL"
     )
     return db.run(sql, by, at, alert) == 1
 
@@ -100,8 +100,8 @@ def open_of(db: Database, ids: Sequence[str]) -> list[Alert]:
     """Returns the unconfirmed revocations of these grants."""
     marks = ", ".join("?" * len(ids))
     sql = (
-        f"SELECT {_COLUMNS} FROM alerts WHERE grant_id IN ({marks}) AND gone_at IS NULL ORDER BY"
-        " grant_id, system"
+        f"SELECT {_COLUMNS} FROM alerts WHERE grant_id IN ({marks}) AND confirmed_at IS NULL"
+        " ORDER BY grant_id, system"
     )
     return [Alert(*row) for row in db.rows(sql, *ids)]
 
@@ -110,20 +110,20 @@ def reported_open(db: Database, limit: int) -> list[Pair]:
     """Returns revocations that were reported and are not confirmed, unacknowledged ones first, then
     oldest first."""
     sql = (
-        "SELECT grant_id, system FROM alerts WHERE gone_at IS NULL AND said > 0 ORDER BY CASE WHEN"
-        " acknowledged_at IS NULL THEN 0 ELSE 1 END, since, grant_id, system LIMIT ?"
+        "SELECT grant_id, system FROM alerts WHERE confirmed_at IS NULL AND sent > 0 ORDER BY CASE"
+        " WHEN acknowledged_at IS NULL THEN 0 ELSE 1 END, since, grant_id, system LIMIT ?"
     )
     return [(str(grant), str(system)) for grant, system in db.rows(sql, limit)]
 
 
 def count_reported_open(db: Database) -> int:
-    found = db.row("SELECT COUNT(*) FROM alerts WHERE gone_at IS NULL AND said > 0")
+    found = db.row("SELECT COUNT(*) FROM alerts WHERE confirmed_at IS NULL AND sent > 0")
     return int(found[0]) if found else 0
 
 
 def gone(db: Database, grant: str, system: str, at: int) -> None:
     db.run(
-        "UPDATE alerts SET gone_at = ?, next_at = NULL WHERE grant_id = ? AND system = ?",
+        "UPDATE alerts SET confirmed_at = ?, next_at = NULL WHERE grant_id = ? AND system = ?",
         at,
         grant,
         system,
@@ -172,5 +172,5 @@ def forget(db: Database, before: int) -> None:
         "SELECT 1 FROM alerts a WHERE a.grant_id = alert_messages.grant_id AND a.system ="
         " alert_messages.system"
     )
-    db.run(f"DELETE FROM alert_messages WHERE EXISTS ({gone_ones} AND a.gone_at < ?)", *old)
-    db.run("DELETE FROM alerts WHERE gone_at < ?", *old)
+    db.run(f"DELETE FROM alert_messages WHERE EXISTS ({gone_ones} AND a.confirmed_at < ?)", *old)
+    db.run("DELETE FROM alerts WHERE confirmed_at < ?", *old)

@@ -35,7 +35,7 @@ def alert_failed_end(u: UnitOfWork, grant: Grant, system: str, error: str, attem
     alerts.watch(u.db, new_id("a"), grant.id, system, u.now, u.now)
     alerts.tried(u.db, grant.id, system, attempts)
     known = alerts.get(u.db, grant.id, system)
-    if known is not None and not known.said and known.acknowledged_at is None:
+    if known is not None and not known.sent and known.acknowledged_at is None:
         send_alert(u, grant, known, error)
 
 
@@ -49,7 +49,7 @@ def send_alert(u: UnitOfWork, grant: Grant, known: Alert, error: str) -> None:
     )
     if channel := u.policy.workspace.security_channel:
         u.do(effects.alert(channel, grant.id, known.system))
-    if not known.said:
+    if not known.sent:
         u.do(
             effects.later(
                 effects.notify_person(grant.person, "end_delayed", grant=grant.id), AFTER_LEADS
@@ -64,12 +64,12 @@ def resolve_alerts(u: UnitOfWork, gone: Collection[tuple[str, str]]) -> None:
     over = [each for each in known if (each.grant, each.system) in gone]
     for each in over:
         alerts.gone(u.db, each.grant, each.system, u.now)
-        if each.said:
+        if each.sent:
             grant = grants.get(u.db, each.grant)
             drill = grant.urgency.as_detail() if grant else {}
             about = {"grant": each.grant, "system": each.system, "since": each.since}
             u.notify_leads("end_confirmed", **about, **drill)
-    update_alert_messages(u, *((each.grant, each.system) for each in over if each.said))
+    update_alert_messages(u, *((each.grant, each.system) for each in over if each.sent))
 
 
 def update_alert_messages(u: UnitOfWork, *pairs: tuple[str, str]) -> None:

@@ -240,8 +240,8 @@ CREATE TABLE ssh_keys (person TEXT PRIMARY KEY, line TEXT NOT NULL, kept_at BIGI
 
 CREATE TABLE alerts (
   id TEXT NOT NULL UNIQUE, grant_id TEXT NOT NULL, system TEXT NOT NULL, since BIGINT NOT NULL,
-  attempts INTEGER NOT NULL, said INTEGER NOT NULL, next_at BIGINT, acknowledged_by TEXT,
-  acknowledged_at BIGINT, gone_at BIGINT, PRIMARY KEY (grant_id, system)
+  attempts INTEGER NOT NULL, sent INTEGER NOT NULL, next_at BIGINT, acknowledged_by TEXT,
+  acknowledged_at BIGINT, confirmed_at BIGINT, PRIMARY KEY (grant_id, system)
 );
 CREATE INDEX alerts_due ON alerts (next_at) WHERE next_at IS NOT NULL;
 

@@ -108,7 +108,7 @@ def test_the_removal_after_a_failed_start_is_alerted_too(made: Made) -> None:
     made.clock.at += MINUTE
     assert send_due_alerts(made.world) == 1
     made.close_gates(grant)
-    assert made.rows("SELECT gone_at FROM alerts") == [(made.clock.at,)]
+    assert made.rows("SELECT confirmed_at FROM alerts") == [(made.clock.at,)]
 
 
 def test_an_end_that_was_confirmed_before_its_alert_is_not_alerted(made: Made) -> None:

@@ -186,7 +186,7 @@ def test_many_ends_are_one_message_that_counts_those_of_each_system() -> None:
             f"error {n}",
         )
 
-    known, gone = {"acknowledged_by": "U0LEA", "acknowledged_at": NOW}, {"gone_at": NOW}
+    known, gone = {"acknowledged_by": "U0LEA", "acknowledged_at": NOW}, {"confirmed_at": NOW}
     views = [view(n, "orders", **(known if n < 3 else {})) for n in range(9)] + [
         view(10, "shop"),
         view(11, "vpn", **gone),
@@ -483,10 +483,10 @@ RENDERS: dict[str, Render] = {
     ),
     "security: ends": alerted(),
     "security: ends acknowledged": alerted(acknowledged_by="os:eve", acknowledged_at=NOW),
-    "security: ends gone": alerted(gone_at=NOW),
+    "security: ends gone": alerted(confirmed_at=NOW),
     "security: many ends": alerted(200),
     "security: many ends acknowledged": alerted(200, acknowledged_by="os:eve", acknowledged_at=NOW),
-    "security: many ends gone": alerted(200, gone_at=NOW),
+    "security: many ends gone": alerted(200, confirmed_at=NOW),
     "security: nightly": lambda text: security_notes.render(
         "reconciled", {"excess": 70, "missing": 1, "places": [text] * 90, "unasked": [text] * 90}
     ),

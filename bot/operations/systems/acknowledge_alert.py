@@ -48,6 +48,6 @@ def _over(u: UnitOfWork, alert: str) -> Refused:
     known = alerts.by_id(u.db, alert)
     if known is None:
         return Refused("This alert does not exist.")
-    if known.gone_at is not None:
+    if known.confirmed_at is not None:
         return Refused("There is nothing left to acknowledge: the system has confirmed the end.")
     return Refused("Already acknowledged. Alerts are off; the bot keeps retrying.")

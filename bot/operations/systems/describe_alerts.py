@@ -49,7 +49,7 @@ def record_alert_posted(world: Context, channel: str, ts: str, views: Sequence[A
 
 
 def _shown(known: Alert) -> tuple[object, ...]:
-    return known.gone_at, known.acknowledged_at
+    return known.confirmed_at, known.acknowledged_at
 
 
 def _view(world: Context, grant_id: str, system: str) -> AlertView | None:

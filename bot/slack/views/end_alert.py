@@ -49,64 +49,67 @@ LOG = f"/access audit event:{Event.END_FAILED}"
 def render(views: Sequence[AlertView]) -> Message:
     """One message about the current state of these ends (at least one)."""
     if len(views) > EACH:
-        return _many(views)
-    said = join([_one(view) for view in views])
-    unacknowledged = [
-        view.alert
-        for view in views
-        if view.alert.gone_at is None and view.alert.acknowledged_at is None
-    ]
-    of_system = {
-        alert.system: [each.id for each in unacknowledged if each.system == alert.system]
-        for alert in unacknowledged
-    }
-    several = {system: ids for system, ids in of_system.items() if len(ids) > 1}
+        return _summary(views)
+    shown = join([_single(view) for view in views])
+    several = {system: ids for system, ids in _unacknowledged(views).items() if len(ids) > 1}
     if several:
-        said["blocks"].append(actions(*(_all(system, ids[0]) for system, ids in several.items())))
-    return said
+        buttons = [_acknowledge_all(system, ids[0]) for system, ids in several.items()]
+        shown["blocks"].append(actions(*buttons))
+    return shown
 
 
-def _many(views: Sequence[AlertView]) -> Message:
+def _unacknowledged(views: Sequence[AlertView]) -> dict[str, list[str]]:
+    """The ids of the alerts of each system that are neither confirmed nor acknowledged."""
+    found: dict[str, list[str]] = {}
+    for alert in (view.alert for view in views):
+        if alert.confirmed_at is None and alert.acknowledged_at is None:
+            found.setdefault(alert.system, []).append(alert.id)
+    return found
+
+
+def _summary(views: Sequence[AlertView]) -> Message:
     """A summary per system: how many ends, since when, whose, and the error. An outage may leave
     hundreds."""
-    open_ones = [view for view in views if view.alert.gone_at is None]
-    if not open_ones:
-        what = f"All {len(views)} ends are confirmed."
-        return message(
-            what,
-            paragraph([bold("Gone"), f": all {len(views)} ends of this message are confirmed."]),
-        )
-    by_system = sorted(
-        open_ones, key=lambda view: (view.alert.system, view.alert.since, view.grant.id)
-    )
-    groups = [[*each] for _, each in groupby(by_system, key=lambda view: view.alert.system)]
-    groups.sort(key=lambda group: all(view.alert.acknowledged_at is not None for view in group))
-    gone = len(views) - len(open_ones)
+    unconfirmed = [view for view in views if view.alert.confirmed_at is None]
+    if not unconfirmed:
+        return _all_confirmed(len(views))
+    groups = _by_system(unconfirmed)
+    confirmed = len(views) - len(unconfirmed)
+    lines: list[list[Part]] = [
+        [
+            bold("Access may still exist"),
+            f" although it has to end: {len(unconfirmed)} ends are not confirmed.",
+        ],
+        [
+            "The bot keeps retrying until their systems confirm. If a system is gone or"
+            " broken, end the access there by hand."
+        ],
+    ]
+    if confirmed:
+        lines.append([f"Confirmed among the ends of this message: {confirmed}."])
+    if len(groups) > SYSTEMS:
+        lines.append(_others([group[0].alert.system for group in groups[SYSTEMS:]]))
     blocks = [block for group in groups[:SYSTEMS] for block in _of_system(group)]
-    return message(
-        f"{len(open_ones)} ends are not confirmed.",
-        paragraph(
-            [
-                bold("Access may still exist"),
-                f" although it has to end: {len(open_ones)} ends are not confirmed.",
-            ],
-            [
-                "The bot keeps retrying until their systems confirm. If a system is gone or"
-                " broken, end the access there by hand."
-            ],
-            *([[f"Confirmed among the ends of this message: {gone}."]] if gone else []),
-            *(
-                [_others([group[0].alert.system for group in groups[SYSTEMS:]])]
-                if len(groups) > SYSTEMS
-                else []
-            ),
-        ),
-        *blocks,
-    )
+    return message(f"{len(unconfirmed)} ends are not confirmed.", paragraph(*lines), *blocks)
 
 
-def _mark(grant: Grant) -> list[Part]:
-    return ["Drill: "] if grant.urgency is Urgency.DRILL else []
+def _all_confirmed(ends: int) -> Message:
+    words = f"all {ends} ends of this message are confirmed."
+    return message(f"All {ends} ends are confirmed.", paragraph([bold("Gone"), f": {words}"]))
+
+
+def _by_system(views: Sequence[AlertView]) -> list[list[AlertView]]:
+    """The alerts of each system, oldest first; systems that are wholly acknowledged come last."""
+    ordered = sorted(views, key=lambda view: (view.alert.system, view.alert.since, view.grant.id))
+    groups = [[*each] for _, each in groupby(ordered, key=lambda view: view.alert.system)]
+    groups.sort(key=lambda group: all(view.alert.acknowledged_at is not None for view in group))
+    return groups
+
+
+def _access(grant: Grant) -> list[Part]:
+    """The role and the holder of a grant, marked if it is a drill."""
+    mark: list[Part] = ["Drill: "] if grant.urgency is Urgency.DRILL else []
+    return [*mark, code(grant.role), " of ", who(grant.person)]
 
 
 def _others(systems: Sequence[str]) -> list[Part]:
@@ -137,15 +140,15 @@ def _of_system(group: Sequence[AlertView]) -> list[Block]:
             ]
         ),
         rich(section("Error of the first:"), preformatted(first.error, ERROR_ROOM)),
-        *([actions(_all(system, unacknowledged[0]))] if unacknowledged else []),
+        *([actions(_acknowledge_all(system, unacknowledged[0]))] if unacknowledged else []),
     ]
 
 
-def _one(view: AlertView) -> Message:
+def _single(view: AlertView) -> Message:
     alert, grant = view.alert, view.grant
     tried = "1 time" if alert.attempts == 1 else f"{alert.attempts} times"
-    if alert.gone_at is not None:
-        return _gone(view)
+    if alert.confirmed_at is not None:
+        return _confirmed(view)
     return message(
         f"Access {_name(grant.id)} could not be ended on {_name(alert.system)} yet.",
         paragraph(
@@ -155,15 +158,7 @@ def _one(view: AlertView) -> Message:
                 bold(alert.system),
                 ", although it has to end.",
             ],
-            [
-                *_mark(grant),
-                code(grant.role),
-                " of ",
-                who(grant.person),
-                ", grant ",
-                code(grant.id),
-                ".",
-            ],
+            [*_access(grant), ", grant ", code(grant.id), "."],
             [
                 f"Tried {tried} since ",
                 date(alert.since),
@@ -176,28 +171,18 @@ def _one(view: AlertView) -> Message:
     )
 
 
-def _gone(view: AlertView) -> Message:
+def _confirmed(view: AlertView) -> Message:
     alert, grant = view.alert, view.grant
-    lasted = format_duration(max(1, (alert.gone_at or alert.since) - alert.since))
+    lasted = format_duration(max(1, (alert.confirmed_at or alert.since) - alert.since))
     return message(
         f"Access {_name(grant.id)} is gone from {_name(alert.system)}.",
         paragraph(
-            [
-                bold("Gone"),
-                " from ",
-                bold(alert.system),
-                ": ",
-                *_mark(grant),
-                code(grant.role),
-                " of ",
-                who(grant.person),
-                ".",
-            ],
+            [bold("Gone"), " from ", bold(alert.system), ": ", *_access(grant), "."],
             [
                 "Grant ",
                 code(grant.id),
                 ": the system confirmed it ",
-                date(alert.gone_at or 0),
+                date(alert.confirmed_at or 0),
                 f", after {lasted}.",
             ],
         ),
@@ -224,7 +209,7 @@ def acknowledgement(view: AlertView) -> Block:
     return actions(button("Acknowledge", Action.ACKNOWLEDGE, alert.id, about, confirm=asked))
 
 
-def _all(system: str, alert: str) -> Element:
+def _acknowledge_all(system: str, alert: str) -> Element:
     asked = confirm(
         "Acknowledge all of them?",
         f"Alerts are off for every end that {clean(system, 63)} has not confirmed so far."
