@@ -30,17 +30,7 @@ def open_emergency(
     """Stores the emergency of a grant that was just stored, for its review, and notifies everybody.
     `approvers` is empty for one that started without any press. Raises StorageUnavailable when
     another one of this person did so at this moment."""
-    review = EmergencyReview(
-        request=request.id,
-        grant=grant.id,
-        person=request.requester,
-        role=request.role,
-        urgency=request.urgency,
-        declared_by=declared_by,
-        alone=not approvers,
-        started_at=u.now,
-        ping_at=next_ping(u.now, u.now),
-    )
+    review = _review(u, request, grant, declared_by, alone=not approvers)
     if not emergencies.insert(u.db, review):
         raise StorageUnavailable("two emergencies of the same person at the same moment")
     u.expect(review.ping_at)
@@ -57,6 +47,22 @@ def open_emergency(
     )
     if not approvers:
         _announce(u, role, request)
+
+
+def _review(
+    u: UnitOfWork, request: Request, grant: Grant, declared_by: str, alone: bool
+) -> EmergencyReview:
+    return EmergencyReview(
+        request=request.id,
+        grant=grant.id,
+        person=request.requester,
+        role=request.role,
+        urgency=request.urgency,
+        declared_by=declared_by,
+        alone=alone,
+        started_at=u.now,
+        ping_at=next_ping(u.now, u.now),
+    )
 
 
 def ask_for_press(u: UnitOfWork, role: Role, request: Request) -> None:

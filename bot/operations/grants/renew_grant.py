@@ -57,16 +57,12 @@ def renew_grant(
         grant = grants.locked(u.db, grant_id)
         if grant is None or grant.person != person:
             return u.refuse(Refused("Only the holder can renew access."), person, "renew", grant)
-        if grant.urgency:
-            return u.refuse(_not_renewed(grant), person, "renew", grant, reason=reason)
         if (waiting := _waiting(u, grant, duration, reason, channel, look_up_first)) is not None:
             return waiting
         length = duration if duration is not None else grant.duration
-        refused, role = _refusal(u, grant, length, reason)
-        if refused is not None or role is None:
-            return u.refuse(
-                refused or Refused("Request it again."), person, "renew", grant, reason=reason
-            )
+        role = _renewable_role(u, grant, length, reason)
+        if isinstance(role, Refused):
+            return u.refuse(role, person, "renew", grant, reason=reason)
         return _renew(u, role, grant, length, reason)
 
 
@@ -105,40 +101,32 @@ def _waiting(
 ) -> Waiting | Refused | None:
     """Queues the renewal while it is unknown who may renew or approve it, or while this process has
     an outdated roles.toml."""
-    role = u.role_for(grant.role, grant.person)
-    if grant.state is not GrantState.ACTIVE:
+    if grant.urgency or grant.state is not GrantState.ACTIVE:
         return None
+    role = u.role_for(grant.role, grant.person)
+    if role is None and u.outdated:
+        return u.refuse(OUTDATED, grant.person, "renew", grant, reason=reason)
     if role is None:
-        return (
-            u.refuse(OUTDATED, grant.person, "renew", grant, reason=reason) if u.outdated else None
-        )
-    if (
-        not look_up_first
-        and not u.outdated
-        and not u.directory.unresolved(needed_for(u.policy, role))
-    ):
+        return None
+    unknown = u.outdated or u.directory.unresolved(needed_for(u.policy, role))
+    if not look_up_first and not unknown:
         return None
     asked = {"grant": grant.id, "duration": duration, "reason": reason, "channel": channel}
     return wait_for_slack(u, role, grant.person, asked)
 
 
-def _refusal(
-    u: UnitOfWork, grant: Grant, duration: int, reason: str
-) -> tuple[Refused | None, Role | None]:
-    role = u.role_for(grant.role, grant.person)
+def _renewable_role(u: UnitOfWork, grant: Grant, duration: int, reason: str) -> Role | Refused:
+    """The role by which this grant can be renewed, or the reason why it can't."""
+    if grant.urgency:
+        return _not_renewed(grant)
     if grant.state is not GrantState.ACTIVE:
-        return (
-            Refused(f"This access is {grant.state}, so it can't be renewed. Request it again."),
-            role,
-        )
+        return Refused(f"This access is {grant.state}, so it can't be renewed. Request it again.")
     if grant.ends_at <= u.now:
-        return Refused("This access has ended, so it can't be renewed. Request it again."), role
+        return Refused("This access has ended, so it can't be renewed. Request it again.")
+    role = u.role_for(grant.role, grant.person)
     if role is None:
-        return (
-            Refused(
-                f"The role {grant.role} is no longer in roles.toml; your access ends as planned."
-            ),
-            None,
+        return Refused(
+            f"The role {grant.role} is no longer in roles.toml; your access ends as planned."
         )
     refused = (
         may_request(role, u.person(grant.person), u.directory)
@@ -149,7 +137,7 @@ def _refusal(
         or _still_given(role, grant)
         or _limits(u, role, grant, duration)
     )
-    return refused, role
+    return refused or role
 
 
 def _limits(u: UnitOfWork, role: Role, grant: Grant, duration: int) -> Refused | None:

@@ -97,11 +97,9 @@ def request_access(world: Context, ask: Ask, look_up_first: bool = False) -> Out
     stranger.
     """
     with unit(world) as u:
-        role = find_role(u.policy, ask.role)
+        role = _find_role(u, ask)
         if isinstance(role, Refused):
-            role = OUTDATED if u.outdated else role
             return u.refuse(role, ask.person, "request", role=ask.role[:80], reason=ask.reason)
-        role = u.role_for(role.name, ask.person) or role
         if role.auto_approve or preapprovals.of(u.db, ask.person, role.name, u.now):
             # So that two at once don't both get it, or share the last of a quota.
             u.db.lock(f"request:{ask.person}:{role.name}")
@@ -111,21 +109,30 @@ def request_access(world: Context, ask: Ask, look_up_first: bool = False) -> Out
             return limited
         if u.outdated:
             return _wait(u, role, ask)
-        waits = (
-            look_up_first
-            or bool(u.directory.unresolved(needed_for(u.policy, role)))
-            or must_be_looked_up(u, role, ask.ticket)
-        )
+        waits = look_up_first or _facts_are_missing(u, role, ask)
         refused = _refusal_of_words(u, role, ask) if waits else _refusal(u, role, ask)
         if refused is not None:
             return u.refuse(refused, ask.person, "request", role=role.name, reason=ask.reason)
         return _wait(u, role, ask) if waits else _submit(u, role, ask)
 
 
+def _find_role(u: UnitOfWork, ask: Ask) -> Role | Refused:
+    """The role as it is for this person, whose onboarding may add to it."""
+    role = find_role(u.policy, ask.role)
+    if isinstance(role, Refused):
+        return OUTDATED if u.outdated else role
+    return u.role_for(role.name, ask.person) or role
+
+
+def _facts_are_missing(u: UnitOfWork, role: Role, ask: Ask) -> bool:
+    """Whether groups of the role or the ticket must be looked up before the decision."""
+    unresolved = u.directory.unresolved(needed_for(u.policy, role))
+    return bool(unresolved) or must_be_looked_up(u, role, ask.ticket)
+
+
 def _already(u: UnitOfWork, ask: Ask) -> AlreadyHeld | AlreadyPending | None:
-    pending = requests.pending_of(
-        u.db, ask.person, ask.role
-    )  # first: one approved at this moment is then held
+    # Pending ones are read first: one that is approved at this moment is then held.
+    pending = requests.pending_of(u.db, ask.person, ask.role)
     # What lasts longer than an emergency is asked for while it runs.
     if held := [each for each in grants.held_by(u.db, ask.person, ask.role) if not each.urgency]:
         return AlreadyHeld(held[-1])
@@ -219,24 +226,26 @@ def _submit(
         return u.refuse(refused, ask.person, "request", role=role.name, reason=ask.reason)
     if not requests.insert(u.db, request):
         return already_pending(u, ask.person, ask.role)
-    u.record(
-        Event.REQUEST_ASKED,
-        ask.person,
-        request,
-        reason=ask.reason,
-        duration=request.duration,
-        ticket=ask.ticket,
-        start_at=ask.start_at,
-        **keep_asked(u, request, judged),
-    )
+    _record_asked(u, request, judged)
     if judged.rule is not None:
-        u.do(effects.post_approval(request, role.channel))
         return _grant_by_rule(u, role, request, judged.rule)
     if given:
-        u.do(effects.post_approval(request, role.channel))
         return _grant_in_advance(u, role, request, given)
     ask_deciders(u, role, request)
     return submitted(u, role, request)
+
+
+def _record_asked(u: UnitOfWork, request: Request, judged: Judgement) -> None:
+    u.record(
+        Event.REQUEST_ASKED,
+        request.requester,
+        request,
+        reason=request.reason,
+        duration=request.duration,
+        ticket=request.ticket,
+        start_at=request.start_at,
+        **keep_asked(u, request, judged),
+    )
 
 
 def ask_deciders(u: UnitOfWork, role: Role, request: Request) -> None:
@@ -282,6 +291,7 @@ def _grant_in_advance(
 def _approve(
     u: UnitOfWork, role: Role, request: Request, by: str, approvers: Sequence[str], **more: Any
 ) -> Grant:
+    u.do(effects.post_approval(request, role.channel))
     requests.move(u.db, request.id, Move.APPROVE, u.now, ",".join(approvers))
     u.record(
         Event.APPROVAL_GIVEN,
