@@ -80,6 +80,7 @@ ROOMS = (
     "bot/cli",
     "bot/config",
     "bot/connectors",
+    "bot/core",
     "bot/doctor",
     "bot/operations",
     "bot/sandbox",

@@ -1,7 +1,5 @@
-"""Who may decide on a request and when it is decided. It takes the current role, the current groups
-and the stored request and votes, and answers with a value that says why; it doesn't know who
-clicked where or what is written down.
-"""
+"""Who may decide on a request and when it is decided, from the current role, the current groups and
+the stored request and votes; each answer is a value that says why."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -317,8 +315,7 @@ def too_long_now(role: Role, duration: int) -> Refused | None:
 def may_start(
     role: Role | None, request: Request, grant: Grant, holder: Person, directory: Directory
 ) -> Refused | None:
-    """Whether what was approved would still be given, checked again before a system is told to make
-    it."""
+    """Whether the approved access would still be given, checked again before a system is called."""
     if role is None:
         return Refused(f"The role {grant.role} is no longer in roles.toml. Ask for another role.")
     if role.fingerprint != request.fingerprint:

@@ -160,7 +160,7 @@ def reason_of_denial(rule: DenyRule, directory: Directory) -> str:
 def _why_unreadable(refs: Sequence[str], directory: Directory) -> str:
     missing = [ref for ref in refs if ref in directory.missing]
     if missing:
-        return f"Slack has no user group {', '.join(missing)} any more"
+        return f"Slack no longer has the user group {', '.join(missing)}"
     return f"Slack has not said who is in {', '.join(directory.called(refs))}"
 
 
@@ -171,9 +171,8 @@ WHILE_SCHEDULED = frozenset({"members", "rule_maximum"})
 def rule_at_start(
     role: Role, name: str, asked: Asked, facts: Facts, has_come: bool
 ) -> Refused | None:
-    """Refuses access that the rule `name` approved for a later start and would not approve for that
-    start any more. `has_come` says whether its start has come. The quota was counted when the rule
-    approved it."""
+    """Refuses access that the rule `name` approved for a later start and would no longer approve.
+    `has_come` says whether its start has come. The quota was counted when the rule approved it."""
     if (rule := role.auto_approval(name)) is None:
         return Refused(
             f"The rule “{name}” of {role.name}, which approved it, is no longer in roles.toml. Ask"

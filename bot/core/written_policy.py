@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 REDACTED = "[redacted]"
-"""Stands in the log for a secret, so that two different ones look equal."""
+"""The log has this in place of a secret, so that two different ones look equal."""
 
 
 @dataclass(frozen=True, slots=True)

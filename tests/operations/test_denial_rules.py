@@ -133,7 +133,7 @@ def test_while_the_group_is_unknown_nobody_is_let_in(made: Made) -> None:
     assert "Try again" in refused.reason
 
 
-GONE = "Slack has no user group @sre any more, so the rule “contractors” of shop-admin denies it"
+GONE = "Slack no longer has the user group @sre, so the rule “contractors” of shop-admin denies it"
 
 
 def without_sre(made: Made) -> None:
