@@ -106,8 +106,14 @@ def _summary(found: Comparison) -> str:
     said = said or ["1 request compared"]
     said += [f"{found.counts[each]:,} {each}" for each in Effect if found.counts.get(each)]
     if found.left_out:
-        said.append(f"{found.left_out:,} renewals, emergencies and onboardings are not replayed")
-    return "; ".join(said) + "."
+        said.append(
+            f"{found.left_out:,} renewals, emergencies and stages are not replayed, because the log"
+            " does not have the facts"
+        )
+    return f"{'; '.join(said)}. {_NEVER}"
+
+
+_NEVER = "Not replayed: renewals that needed no approval, and approvals in advance."
 
 
 def _verdict(found: Comparison) -> str:

@@ -11,8 +11,19 @@ from zoneinfo import ZoneInfo
 
 from bot.core.approval import nobody_can_decide
 from bot.core.authority import Authority
-from bot.core.criteria import Asked, Criterion, Facts, TicketFacts, Verdict, denied_by, judge
-from bot.core.model import Directory, Person, folded, is_recent
+from bot.core.criteria import (
+    BUDGET,
+    Asked,
+    Criterion,
+    Facts,
+    Renewals,
+    TicketFacts,
+    Verdict,
+    denied_by,
+    judge,
+)
+from bot.core.emergency import as_emergency
+from bot.core.model import Directory, Person, Urgency, folded, is_recent
 from bot.core.policy_changes import Change, changes, summary
 from bot.core.roles import Policy, Role, rule_references, ticket_matches
 from bot.core.rules import DenyRule
@@ -51,11 +62,21 @@ class Effect(StrEnum):
 GETS_MORE = frozenset({Effect.NO_PERSON, Effect.COULD_ASK})
 
 
+class Kind(StrEnum):
+    ORDINARY = "request"
+    RENEWAL = "renewal"
+    EMERGENCY = "emergency"
+    STAGE = "onboarding"
+    """A role that a stage of an onboarding gave."""
+
+
 @dataclass(frozen=True, slots=True)
 class PastRequest:
     """A request as it is on record. `facts` is what `recorded_facts` kept and `then` the roles.toml
     in force at that time; None where the log does not have them. `looked_up` says whether its
-    ticket was a good one, and when that was found out; None where it was not."""
+    ticket was a good one, and when that was found out; None where it was not. `renewals` counts
+    those before a renewal, None where the log does not have it, and `quota_per` is the period of
+    its count for the person, "" where there is none. `bundle` is that of a stage."""
 
     id: str
     at: int
@@ -67,6 +88,10 @@ class PastRequest:
     then: Written | None
     looked_up: tuple[bool, int] | None = None
     start_at: int | None = None
+    kind: Kind = Kind.ORDINARY
+    renewals: Renewals | None = None
+    quota_per: str = ""
+    bundle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +143,13 @@ class Replay:
         if found is None:
             facts = self._facts(past, past.facts, past.then, used)
             found = self._kept[key] = self._judged(role, past, facts, own)
-        if found.result is Result.GRANTED:
+        if found.result is Result.GRANTED and past.kind is Kind.ORDINARY:
             self._count(role, past, found.because)
         return found
 
-    def bearing(self, name: str) -> object:
-        """All in this roles.toml that a request for this role depends on."""
+    def bearing(self, name: str, bundle: str = "") -> object:
+        """All in this roles.toml that a request for this role depends on, made by a stage of
+        `bundle` where that is not ""."""
         role = self.policy.roles.get(name)
         if role is None:
             return None
@@ -134,6 +160,7 @@ class Replay:
             duties,
             self.policy.tickets if role.ticket is not None else None,
             self.policy.workspace.timezone if timed else "",
+            self.policy.bundles.get(bundle),
         )
 
     def _key(
@@ -148,6 +175,7 @@ class Replay:
         looked_up = past.looked_up
         return (
             role.name,
+            (past.kind, past.renewals, past.quota_per, past.bundle),
             own,
             past.duration,
             ticket_matches(role, past.ticket),
@@ -193,7 +221,9 @@ class Replay:
             self._used[key] = (since, before[1] + 1 if before[0] == since else 1)
 
     def _judged(self, role: Role, past: PastRequest, facts: Facts, by: _Own) -> Replayed:
-        asked = Asked(past.person, past.duration, past.ticket)
+        if why := self._not_of_its_kind(role, past):
+            return Replayed(Result.REFUSED, why)
+        role, asked = _as_its_kind(role, past), Asked(past.person, past.duration, past.ticket)
         unsure = [rule for rule in role.deny if facts.directory.unresolved(rule.members)]
         certain = tuple(rule for rule in role.deny if rule not in unsure)
         own = judge(replace(role, auto_approve=(), deny=()), asked, facts).criteria
@@ -205,7 +235,22 @@ class Replay:
             return Replayed(Result.UNKNOWN, open_.text)
         if (denied := _denied(replace(role, deny=tuple(unsure)), past, facts)) is not None:
             return Replayed(Result.UNKNOWN, f"it is not known whom “{denied.name}” denies it")
-        return _by_rules(replace(role, deny=()), asked, facts) or by.decided
+        return _granted(replace(role, deny=()), past, asked, facts) or by.decided
+
+    def _not_of_its_kind(self, role: Role, past: PastRequest) -> str:
+        """Why this roles.toml has no such renewal, or no such stage; "" where it has."""
+        if past.kind is Kind.RENEWAL and role.max_renewals == 0:
+            return "the role can't be renewed"
+        if past.kind is Kind.EMERGENCY and role.emergency is None:
+            return "the role has no emergency access"
+        if past.kind is not Kind.STAGE:
+            return ""
+        bundle = self.policy.bundles.get(past.bundle)
+        if bundle is None or all(role.name not in stage.roles for stage in bundle.stages):
+            return f"the bundle {past.bundle} does not give it"
+        if role.risk == "high" or role.ticket is not None:
+            return "no stage can give a role of high risk, or one with a ticket"
+        return ""
 
     def _facts(
         self, past: PastRequest, recorded: Mapping[str, Any], then: Written, used: Mapping[str, int]
@@ -266,6 +311,38 @@ def _hours(role: Role) -> tuple[Hours, ...]:
     return tuple(dict.fromkeys(hours for hours in every if hours is not None))
 
 
+def _as_its_kind(role: Role, past: PastRequest) -> Role:
+    """The role on the terms of this kind of request; a stage gives it for its maximum at most."""
+    if past.kind is Kind.EMERGENCY:
+        return as_emergency(role, Urgency.EMERGENCY, past.duration, ())
+    if past.kind is Kind.STAGE:
+        return replace(role, max_duration=max(role.max_duration, past.duration))
+    return role if past.kind is Kind.ORDINARY else replace(role, ticket=None)
+
+
+def _granted(role: Role, past: PastRequest, asked: Asked, facts: Facts) -> Replayed | None:
+    """What gives it without a person; unknown where something might. None where people decide."""
+    if past.kind is Kind.ORDINARY:
+        return _by_rules(role, asked, facts)
+    if past.kind is Kind.RENEWAL:
+        return _by_budget(role, past, asked, facts)
+    return Replayed(Result.GRANTED, str(past.kind))
+
+
+def _by_budget(role: Role, past: PastRequest, asked: Asked, facts: Facts) -> Replayed | None:
+    """Whether a renewal needs nobody."""
+    if role.renewal_approval:
+        return None
+    if past.renewals is None:
+        return Replayed(Result.UNKNOWN, "the log does not have the number of renewals before")
+    judged = judge(role, asked, replace(facts, renewals=past.renewals))
+    unmet = [each.name for each in judged.criteria if each.name in BUDGET and not each.met]
+    quota = role.renewal_quota
+    if "renewals" not in unmet and quota is not None and quota.per != past.quota_per:
+        return Replayed(Result.UNKNOWN, "the log does not have the renewals of the person")
+    return None if unmet else Replayed(Result.GRANTED, "a renewal that needs no approval")
+
+
 def _by_rules(role: Role, asked: Asked, facts: Facts) -> Replayed | None:
     """The rule that approves it; unknown where one might. None where none does."""
     unsure = None
@@ -313,7 +390,7 @@ class Row:
 class Comparison:
     """What the second roles.toml changes. `changes` are its own differences, `counts` the requests
     by what would change for them, `rows` the same by person and role, `left_out` the renewals,
-    emergencies and onboardings, which are not replayed."""
+    emergencies and stages that are not replayed, because the log does not have the facts."""
 
     changes: Sequence[Change]
     counts: dict[Effect, int] = field(default_factory=dict)
@@ -349,15 +426,19 @@ class Comparer:
     def __init__(self, old: Replay, new: Replay) -> None:
         self._old, self._new = old, new
         self.found = Comparison(changes(summary(old.policy), summary(new.policy)))
-        self._differs: dict[str, bool] = {}
+        self._differs: dict[tuple[str, str], bool] = {}
 
     def add(self, past: PastRequest, counts: bool) -> None:
         """Compares one request. Without `counts` it only uses up quotas."""
-        if past.role not in self._differs:
-            bearing = self._old.bearing(past.role), self._new.bearing(past.role)
-            self._differs[past.role] = bearing[0] != bearing[1]
+        if past.kind is not Kind.ORDINARY and (past.facts is None or past.then is None):
+            self.found.left_out += counts
+            return
+        about = past.role, past.bundle
+        if about not in self._differs:
+            bearing = self._old.bearing(*about), self._new.bearing(*about)
+            self._differs[about] = bearing[0] != bearing[1]
         self.found.compared += counts
-        if not self._differs[past.role]:
+        if not self._differs[about]:
             return
         old, new = self._old.of(past), self._new.of(past)
         effect = _effect(old.result, new.result)

@@ -153,16 +153,21 @@ def keep_asked(u: UnitOfWork, request: Request, judged: Judgement) -> dict[str, 
     requester for its record."""
     found = on_record(judged.criteria)
     judgements.keep(u.db, request.id, judgements.ASKED, u.now, found)
-    facts = recorded_facts(
-        u.person(request.requester),
-        u.directory,
-        references(u.policy),
-        _read_duties(u, u.policy.on_call, request.requester),
-        has_open_emergency(u, request.requester),
-    )
     role = u.policy.roles.get(request.role)
     asked = {"risk": role.risk if role else "", "actions": list(request.actions)}
-    return {"criteria": found, "facts": facts, **asked}
+    return {"criteria": found, "facts": facts_on_record(u, request.requester), **asked}
+
+
+def facts_on_record(u: Snapshot, person: str, directory: Directory | None = None) -> dict[str, Any]:
+    """The facts about a requester for the record of their request. `directory` is that of now
+    unless another one is given."""
+    return recorded_facts(
+        u.person(person),
+        directory or u.directory,
+        references(u.policy),
+        _read_duties(u, u.policy.on_call, person),
+        has_open_emergency(u, person),
+    )
 
 
 def keep_decided(u: UnitOfWork, role: Role, request: Request) -> dict[str, Any]:

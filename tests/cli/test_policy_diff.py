@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,10 +13,16 @@ import psycopg
 import pytest
 from click.testing import Result
 
+from bot.core.onboarding import Ramp
+from bot.operations.emergencies.start_emergency import Call, Started, start_emergency
+from bot.operations.grants.renew_grant import Renewed, renew_grant
+from bot.operations.onboarding.start_ramp import Start, start_ramp
 from bot.operations.policy.record_policy import record_loaded
+from bot.operations.requests.request_access import Submitted
 from tests.builders import policy_text
 from tests.cli.conftest import Shop, run
-from tests.factories import ANA
+from tests.factories import ANA, BEN, CARA, LEA
+from tests.ramps import see_all
 
 RULE = '\n[[roles.shop-admin.auto_approve]]\nname = "short"\n{}\n'
 
@@ -150,3 +157,42 @@ def test_an_account_of_postgresql_that_may_only_read_is_enough(
             connection.execute(f'DROP ROLE "{name}"')
     assert shown.exit_code == 1, shown.output
     assert "approved without a person" in shown.stdout
+
+
+WITH_ALL = """max_renewals = 1
+[roles.shop-admin.emergency]
+members = ["@sre"]
+max_duration = "1h"
+[bundles.new]
+title = "New"
+max = "30d"
+[[bundles.new.stages]]
+after = "0d"
+roles = ["shop-deploy"]
+duration = "2h"
+"""
+
+
+def test_renewals_emergencies_and_stages_are_replayed(shop: Shop) -> None:
+    made = shop.made
+    Path("roles.toml").write_text(policy_text(shop_admin=WITH_ALL))
+    made.set_policy(shop_admin=WITH_ALL)
+    record_loaded(made.world, made.world.policy())
+    grant = made.a_grant()
+    for kind in (Renewed, Submitted):
+        made.clock.at += 1800
+        made.set_groups()
+        assert isinstance(renew_grant(made.world, grant.id, ANA), kind)
+    assert isinstance(start_emergency(made.world, Call(CARA, "shop-admin", "help")), Started)
+    see_all(made)
+    assert isinstance(start_ramp(made.world, LEA, Start("new", newcomer=ANA, mentor=BEN)), Ramp)
+    made.clock.at = int(time.time())
+    shown = diff("--json", shop_admin="max_renewals = 2")
+    found = json.loads(shown.stdout)
+    assert (shown.exit_code, found["compared"], found["left_out"]) == (1, 4, 0), shown.output
+    assert {(each["effect"], each["role"], each["because"]) for each in found["rows"]} == {
+        ("approved without a person", "shop-admin", "a renewal that needs no approval"),
+        ("refused", "shop-admin", "the role has no emergency access"),
+        ("refused", "shop-deploy", "the bundle new does not give it"),
+    }
+    assert "Not replayed: renewals that needed no approval" in diff().stdout

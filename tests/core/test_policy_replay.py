@@ -8,8 +8,17 @@ from typing import Any
 import pytest
 
 from bot.core.authority import Authority
+from bot.core.criteria import Renewals
 from bot.core.model import Directory
-from bot.core.policy_replay import Comparer, Effect, PastRequest, Replay, Replayed, Result
+from bot.core.policy_replay import (
+    Comparer,
+    Effect,
+    Kind,
+    PastRequest,
+    Replay,
+    Replayed,
+    Result,
+)
 from bot.core.written_policy import Written, is_same, read_written
 from tests.builders import a_policy
 from tests.factories import ANA, START, a_person
@@ -28,7 +37,97 @@ PAST = PastRequest("r1", START, a_person(ANA), "shop-admin", HOUR, "", FACTS, TH
 TICKETED = 'ticket = "^OPS-[0-9]+$"'
 LOOKED_UP = {"kind": "jira", "url": "https://jira.example.com", "token": "${JIRA}"}
 
+RENEWAL = {"kind": Kind.RENEWAL, "renewals": Renewals(2)}
+EMERGENCY = '\n[roles.shop-admin.emergency]\nmembers = ["{}"]\nmax_duration = "1h"\n'
+BUNDLE = """
+[bundles.new]
+title = "New"
+max = "30d"
+[[bundles.new.stages]]
+after = "0d"
+roles = ["shop-admin"]
+duration = "2h"
+"""
+STAGE = {"kind": Kind.STAGE, "bundle": "new"}
+
 CASES: dict[str, tuple[str, dict[str, Any], Replayed]] = {
+    "a renewal within the budget": (
+        "max_renewals = 3",
+        RENEWAL,
+        Replayed(Result.GRANTED, "a renewal that needs no approval"),
+    ),
+    "a renewal beyond the budget": ("max_renewals = 2", RENEWAL, Replayed(Result.WAITS)),
+    "a renewal where each needs approval": (
+        "max_renewals = 3\nrenewal_approval = true",
+        RENEWAL,
+        Replayed(Result.WAITS),
+    ),
+    "a renewal of what can't be renewed": (
+        "max_renewals = 0",
+        RENEWAL,
+        Replayed(Result.REFUSED, "the role can't be renewed"),
+    ),
+    "a renewal of which the log has no number": (
+        "max_renewals = 3",
+        {"kind": Kind.RENEWAL},
+        Replayed(Result.UNKNOWN, "the log does not have the number of renewals before"),
+    ),
+    "a renewal where a person's renewals were not counted": (
+        'max_renewals = 3\nrenewal_quota = "5/week"',
+        RENEWAL,
+        Replayed(Result.UNKNOWN, "the log does not have the renewals of the person"),
+    ),
+    "a renewal beyond the quota of the person": (
+        'max_renewals = 3\nrenewal_quota = "5/week"',
+        {"kind": Kind.RENEWAL, "renewals": Renewals(2, 5), "quota_per": "week"},
+        Replayed(Result.WAITS),
+    ),
+    "a renewal that a rule denies": (
+        DENIAL.format('members = ["@sre"]'),
+        RENEWAL,
+        Replayed(Result.REFUSED, "the rule “not now” denies it"),
+    ),
+    "an emergency of a member": (
+        EMERGENCY.format("@sre"),
+        {"kind": Kind.EMERGENCY},
+        Replayed(Result.GRANTED, "emergency"),
+    ),
+    "an emergency of nobody who is a member": (
+        EMERGENCY.format("@db-leads"),
+        {"kind": Kind.EMERGENCY},
+        Replayed(Result.REFUSED, "may not ask for this role"),
+    ),
+    "an emergency of a group that was unknown then": (
+        EMERGENCY.format("@other"),
+        {"kind": Kind.EMERGENCY},
+        Replayed(Result.UNKNOWN, "Slack has not said who is in @other"),
+    ),
+    "an emergency of a role without": (
+        "",
+        {"kind": Kind.EMERGENCY},
+        Replayed(Result.REFUSED, "the role has no emergency access"),
+    ),
+    "an emergency that is longer than they are now": (
+        EMERGENCY.format("@sre"),
+        {"kind": Kind.EMERGENCY, "duration": 2 * HOUR},
+        Replayed(Result.REFUSED, "2h, the role's maximum gives at most 1h"),
+    ),
+    "a stage that gives it": (BUNDLE, STAGE, Replayed(Result.GRANTED, "onboarding")),
+    "a stage of a shorter role": (
+        'max_duration = "30m"' + BUNDLE.replace("2h", "30m"),
+        STAGE,
+        Replayed(Result.GRANTED, "onboarding"),
+    ),
+    "a stage that is gone": (
+        "",
+        STAGE,
+        Replayed(Result.REFUSED, "the bundle new does not give it"),
+    ),
+    "a stage for a group that they were not in": (
+        'requesters = ["@db-leads"]' + BUNDLE,
+        STAGE,
+        Replayed(Result.REFUSED, "may not ask for this role"),
+    ),
     "people decide": ("", {}, Replayed(Result.WAITS)),
     "a rule for a group of then": (
         RULE.format('members = ["@sre"]'),

@@ -11,10 +11,10 @@ from bot.core.audit import Event
 from bot.core.authority import OPERATOR, deciders
 from bot.core.eligibility import find_role, may_ask_at_all, no_emergencies
 from bot.core.emergency import BY, as_emergency, check_call, in_the_way, may_declare
-from bot.core.model import Grant, Request, RequestState, Urgency, as_asked
+from bot.core.model import Directory, Grant, Request, RequestState, Urgency, as_asked
 from bot.core.roles import Role
 from bot.operations._begin_grant import begin_grant
-from bot.operations._criteria import denied
+from bot.operations._criteria import denied, facts_on_record
 from bot.operations._emergency import ask_for_press, open_emergency
 from bot.operations._end_grant import withdraw
 from bot.operations._new_request import new_request
@@ -121,14 +121,19 @@ def _refusal(
     )
     if refused is not None:
         return refused
-    is_operator = call.by.startswith(OPERATOR)
-    directory = u.world.directory(however_old=True) if is_operator else u.directory
+    is_operator, directory = call.by.startswith(OPERATOR), _directory(u, call)
     unknown = directory.unresolved(needed_to_start(role))
     if not is_operator and (look_up_first or u.outdated or unknown):
         return _wait(u, role, call)
     if u.outdated:
         return OUTDATED
     return may_declare(role, person, directory) or denied(u, role, person, directory=directory)
+
+
+def _directory(u: UnitOfWork, call: Call) -> Directory:
+    """Who is in which group. An operator may use the groups as they were known last."""
+    is_operator = call.by.startswith(OPERATOR)
+    return u.world.directory(however_old=True) if is_operator else u.directory
 
 
 def _wait(u: UnitOfWork, role: Role, call: Call) -> Waiting | Refused:
@@ -207,4 +212,5 @@ def _record_asked(u: UnitOfWork, request: Request, call: Call) -> None:
         request,
         reason=request.reason,
         duration=request.duration,
+        facts=facts_on_record(u, request.requester, _directory(u, call)),
     )

@@ -146,6 +146,7 @@ def _record_request(u: UnitOfWork, ramp: Ramp, role: Role, request: Request, by:
         ticket="",
         start_at=request.start_at,
         ramp=ramp.id,
+        bundle=ramp.bundle,
         **keep_asked(u, request, judged),
     )
     u.record(

@@ -6,9 +6,9 @@ from typing import Any
 
 from bot.core.audit import Event, parsed_detail
 from bot.core.authority import Authority
-from bot.core.criteria import Verdict
+from bot.core.criteria import BUDGET, Renewals, Verdict
 from bot.core.model import Person
-from bot.core.policy_replay import Comparer, Comparison, PastRequest, Replay
+from bot.core.policy_replay import Comparer, Comparison, Kind, PastRequest, Replay
 from bot.core.roles import Policy
 from bot.core.written_policy import Written, read_written
 from bot.operations._unit_of_work import Context, reading
@@ -20,8 +20,13 @@ LONGEST_QUOTA = 32 * 86400
 Row = tuple[int, str, str, str, str, str]
 Watch = Callable[[Iterator[Row], int], Iterator[Row]]
 
-_NOT_REPLAYED = ("renews", "ramp", "emergency", "drill")
-"""What marks the detail of a renewal, an onboarding, an emergency and a drill."""
+_MARKS = {
+    "renews": Kind.RENEWAL,
+    "ramp": Kind.STAGE,
+    "emergency": Kind.EMERGENCY,
+    "drill": Kind.EMERGENCY,
+}
+"""What marks the detail of each kind of request."""
 
 
 def compare_policies(
@@ -44,10 +49,7 @@ def compare_policies(
                 log.loaded(row[5])
                 continue
             detail = parsed_detail(row[5])
-            if any(mark in detail for mark in _NOT_REPLAYED):
-                comparer.found.left_out += row[0] >= since
-            else:
-                comparer.add(log.request(row, detail), counts=row[0] >= since)
+            comparer.add(log.request(row, detail), counts=row[0] >= since)
     return comparer.found
 
 
@@ -88,6 +90,9 @@ class _Log:
             self._then,
             _looked_up(detail),
             start if isinstance(start, int) else None,
+            next((kind for mark, kind in _MARKS.items() if mark in detail), Kind.ORDINARY),
+            *_renewals(detail),
+            str(detail.get("bundle", "")),
         )
 
     def _person(self, id: str) -> Person:
@@ -109,6 +114,24 @@ def _facts(detail: Mapping[str, object]) -> Mapping[str, Any] | None:
         isinstance(each, list) and all(isinstance(ref, str) for ref in each) for each in lists
     )
     return facts if is_whole and isinstance(facts.get("on_call", {}), dict) else None
+
+
+def _renewals(detail: Mapping[str, object]) -> tuple[Renewals | None, str]:
+    """The renewals before a renewal, and the period in which those of its person were counted."""
+    found = {name: _numbers(detail, name) for name in BUDGET}
+    of_grant, of_person = found["renewals"].get("renewals"), found["renewal_quota"].get("used", 0)
+    if not isinstance(of_grant, int) or not isinstance(of_person, int):
+        return None, ""
+    return Renewals(of_grant, of_person), str(found["renewal_quota"].get("per", ""))
+
+
+def _numbers(detail: Mapping[str, object], name: str) -> Mapping[str, object]:
+    criteria = detail.get("criteria")
+    for each in criteria if isinstance(criteria, list) else ():
+        if isinstance(each, dict) and each.get("name") == name:
+            numbers = each.get("numbers")
+            return numbers if isinstance(numbers, dict) else {}
+    return {}
 
 
 def _looked_up(detail: Mapping[str, object]) -> tuple[bool, int] | None:
