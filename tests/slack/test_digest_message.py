@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,6 +17,7 @@ from bot.core.model import Grant, GrantState, RequestState, Urgency
 from bot.core.usage import GrantUsage
 from bot.core.weekly import Period
 from bot.operations.digest.describe_digest import DigestView
+from bot.operations.flags.count_answers import RuleCount
 from bot.sandbox.blocks import validate_message
 from bot.slack.views import digest_message
 from tests.slack.views_samples import ENDED, HOSTILE, NASTY, a_grant, a_request, interpreted, words
@@ -24,9 +26,15 @@ WEEK = Period(1_795_420_800, 1_795_420_800 + 7 * 86400)  # from Monday 23 Nov 20
 START = WEEK.since + 3600
 
 
-def a_view(name: str = "Ana Silva", **facts: Any) -> DigestView:
+FLAGS = (
+    RuleCount("nagging", raised=3, repeated=4, expected=2, investigated=1, revoked=1),
+    RuleCount("new_network", raised=2, unanswered=2),
+)
+
+
+def a_view(name: str = "Ana Silva", flags: Sequence[RuleCount] = (), **facts: Any) -> DigestView:
     found = digest(WEEK, Facts(**facts), ZoneInfo("UTC"))
-    return DigestView(found, {"U0ANA": name, "U0BEN": "Ben Ode"})
+    return DigestView(found, {"U0ANA": name, "U0BEN": "Ben Ode"}, flags)
 
 
 def ended(id: str, **changes: Any) -> Grant:
@@ -103,11 +111,25 @@ def test_the_charts_and_the_table_have_the_same_numbers() -> None:
     assert [cell.get("text") for cell in table["rows"][1]][:2] == ["Ben Ode", "orders-read"]
 
 
+def test_flags_are_counted_by_rule_and_answer() -> None:
+    message = digest_message.render(a_view(flags=FLAGS))
+    assert validate_message(message) == []
+    assert "Flags: 5 raised by 2 rules, 2 without an answer." in words(message)
+    (table,) = blocks(message, "data_table")
+    assert [[cell["text"] for cell in row] for row in table["rows"]] == [
+        ["Rule", "Raised", "Expected", "Revoked", "No answer", "Investigated", "Expected share"],
+        ["nagging", "3", "2", "1", "0", "1", "67 %"],
+        ["new_network", "2", "0", "0", "2", "0", "–"],
+    ]
+    expected = "raised 3, expected 2, revoked 1, no answer 0, investigated 1, expected share 67 %."
+    assert f"Flag nagging: {expected}" in message["text"]
+
+
 def test_a_week_in_which_nothing_happened_fits_in_a_few_lines() -> None:
     message = digest_message.render(a_view())
     assert validate_message(message) == []
     assert "0 grants held by 0 people, 0 started, 0 ended." in words(message)
-    assert "Emergencies: none." in message["text"]
+    assert "Emergencies: none." in message["text"] and "Flags: none." in message["text"]
     assert not blocks(message, "data_visualization") and not blocks(message, "data_table")
 
 
@@ -120,7 +142,8 @@ def test_a_huge_week_with_hostile_words_is_within_slacks_limits_and_pings_nobody
     week["had"] = [ended(f"g{n}", **(open_ if n % 2 else {})) for n in range(600)]
     week["used"] = {f"g{n}": GrantUsage() for n in range(600)}
     week["emergencies"] = [replace(each, conclusion=typed) for each in week["emergencies"] * 20]
-    message = digest_message.render(a_view(typed, **week))
+    flags = [RuleCount(f"rule_{n}", raised=9) for n in range(18)]
+    message = digest_message.render(a_view(typed, flags, **week))
     assert validate_message(message) == []
     assert '"type": "user"' not in json.dumps(message)
     assert "<" not in interpreted(message)

@@ -13,26 +13,30 @@ from bot.core.weekly import Period
 from bot.operations._batches import chunks
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations._usage import used_of
+from bot.operations.flags.count_answers import RuleCount, count_answers
 from storage import audit, emergencies, feedback, grants, preapprovals, requests
 
 
 @dataclass(frozen=True, slots=True)
 class DigestView:
-    """`names` are the real names of the people in it, by id."""
+    """`names` are the real names of the people in it, by id, `flags` the flags that were raised in
+    its period, by rule."""
 
     digest: Digest
     names: Mapping[str, str]
+    flags: Sequence[RuleCount] = ()
 
 
 def describe_digest(world: Context, period: Period) -> DigestView:
     """Raises StorageUnavailable."""
+    flags = count_answers(world, period.since, period.until)
     with reading(world) as u:
         found = digest(period, facts_of(u, period), ZoneInfo(u.policy.workspace.timezone))
         people = {grant.person for grant in (*found.held, *found.unused)}
         people |= {each.grant.person for each in found.longest}
         people |= {review.person for review in found.emergencies}
         named = u.people(sorted(people))
-        return DigestView(found, {id: person.name or id for id, person in named.items()})
+        return DigestView(found, {id: person.name or id for id, person in named.items()}, flags)
 
 
 def facts_of(u: Snapshot, period: Period) -> Facts:

@@ -10,6 +10,7 @@ from bot.core.emergency import EmergencyReview
 from bot.core.feedback import Feedback
 from bot.core.model import Grant
 from bot.operations.digest.describe_digest import DigestView
+from bot.operations.flags.count_answers import RuleCount
 from bot.slack.blocks import (
     Block,
     Element,
@@ -75,6 +76,7 @@ def render(view: DigestView) -> Message:
         *_holders(view),
         *_emergencies(view),
         *_unused(view),
+        *_flags(view),
         context("docs/digest.md says what each number means."),
     )
 
@@ -105,6 +107,7 @@ def _sentences(view: DigestView) -> list[tuple[str, str]]:
         ("Use", _use(found)),
         ("Longest access", _longest(view)),
         ("Emergencies", _emergency_counts(found)),
+        ("Flags", _flag_counts(view)),
     )
     return [(label, words) for label, words in lines if words]
 
@@ -196,6 +199,14 @@ def _emergency_counts(found: Digest) -> str:
     return f"{started} started, {signed} signed, {reviews} open."
 
 
+def _flag_counts(view: DigestView) -> str:
+    if not view.flags:
+        return "none."
+    raised, waits = sum(each.raised for each in view.flags), sum(f.unanswered for f in view.flags)
+    rules = _counted(len(view.flags), "rule", "rules")
+    return f"{raised} raised by {rules}, {waits} without an answer."
+
+
 def _grants(count: int) -> str:
     return _counted(count, "grant", "grants")
 
@@ -278,6 +289,27 @@ def _unused(view: DigestView) -> list[Block]:
     ]
 
 
+def _flags(view: DigestView) -> list[Block]:
+    rows = [[raw(each.rule), *(raw(words) for words in _counts_of(each))] for each in view.flags]
+    if not rows:
+        return []
+    return [data_table("Flags of the week, by rule", ("Rule", *_FLAG_COLUMNS), rows[:MOST_ROWS])]
+
+
+_FLAG_COLUMNS = ("Raised", "Expected", "Revoked", "No answer", "Investigated", "Expected share")
+
+
+def _counts_of(each: RuleCount) -> Sequence[str]:
+    share = each.expected_share
+    counts = (each.raised, each.expected, each.revoked, each.unanswered, each.investigated)
+    return (*map(str, counts), "–" if share is None else f"{round(100 * share)} %")
+
+
+def _flag_line(each: RuleCount) -> str:
+    named = zip(_FLAG_COLUMNS, _counts_of(each), strict=True)
+    return f"{each.rule}: {', '.join(f'{name.lower()} {count}' for name, count in named)}"
+
+
 def _rest(more: int, what: str) -> list[Block]:
     if more <= 0:
         return []
@@ -291,6 +323,7 @@ def _twin(view: DigestView) -> str:
     lines = [period, *(f"{label}: {words}" for label, words in _sentences(view))]
     lines += _lines("Held now", found.held, lambda grant: _held_line(view, grant))
     lines += _lines("Never used", found.unused, lambda grant: f"{_name(view, grant)} {grant.role}")
+    lines += [f"Flag {_flag_line(each)}." for each in view.flags]
     return "\n".join(escape(line) for line in lines)
 
 
