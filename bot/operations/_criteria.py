@@ -125,6 +125,11 @@ def _on_call(u: Snapshot, role: Role, person: str) -> dict[str, frozenset[str]]:
     return _read_duties(u, duties, person)
 
 
+def is_on_call(u: Snapshot, person: str) -> bool:
+    """Whether this person has any duty now, as far as duties could be read."""
+    return any(person in people for people in _read_duties(u, u.policy.on_call, person).values())
+
+
 def _read_duties(u: Snapshot, duties: Iterable[str], person: str) -> dict[str, frozenset[str]]:
     found = {name: _people_on_call(u, u.policy.on_call[name], person) for name in duties}
     return {name: people for name, people in found.items() if people is not None}

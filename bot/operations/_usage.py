@@ -7,6 +7,7 @@ from bot.core import usage as use
 from bot.core.audit import Entry, Event
 from bot.core.model import Grant, GrantState
 from bot.core.usage import GrantUsage, Known, SystemUsage, earliest, latest
+from bot.operations._places import first_place, later_place
 from bot.operations._repeats import counted
 from bot.operations._unit_of_work import SYSTEM, Snapshot, UnitOfWork
 from storage import grants, key_values, outbox, sessions, usage
@@ -27,9 +28,10 @@ def note_session(
         u.do(effects.sum_usage([grant.id]))
     at = opened_at if opened_at is not None else u.now
     if usage.first(u.db, grant.id, system, at):
-        u.record(
-            Event.USE_FIRST, grant.person, grant, system=system, source_address=source, session=name
-        )
+        where = first_place(u, grant, source)
+        u.record(Event.USE_FIRST, grant.person, grant, system=system, session=name, **where)
+    else:
+        later_place(u, grant, system, source)
 
 
 def report_use_after_end(

@@ -14,7 +14,7 @@ from bot.core.recorded_paths import PATHS
 from bot.operations.tokens.introspect_token import TokenActive, TokenInactive
 from bot.web.original_request import original_request
 from bot.web.responses import Answer, Header, as_text, header_values
-from bot.web.token_check import TokenChecks, source_address
+from bot.web.token_check import TokenChecks, source_address, user_agent
 
 _PLAIN = re.compile(
     r"[!-$&-~]+"
@@ -63,7 +63,9 @@ class Auth:
         if token is None:
             return NO_TOKEN
         path = original_request(scope) if gateway.records == PATHS else None
-        found = await self._checks.check(token, system, source_address(scope), path)
+        found = await self._checks.check(
+            token, system, source_address(scope), path, user_agent(scope)
+        )
         if isinstance(found, TokenActive):
             return Answer(
                 200,

@@ -25,6 +25,9 @@ MOST_USED = 10_000
 """The most pairs of grant and system that are remembered as used. Beyond it, all are forgotten and
 read from the database again."""
 
+LONGEST_AGENT = 200
+"""The most characters of a user agent that are kept."""
+
 THREADS = 16
 """The most concurrent checks on PostgreSQL: fewer than the pool's 20 connections, so that none
 waits there and fails."""
@@ -53,22 +56,27 @@ class TokenChecks:
         )
 
     async def check(
-        self, token: str, system: str, source: str, path: RecordedPath | None = None
+        self,
+        token: str,
+        system: str,
+        source: str,
+        path: RecordedPath | None = None,
+        agent: str = "",
     ) -> TokenActive | TokenInactive:
         """Whether the token is valid for the system now; `source` is the address that uses it,
-        `path` what is recorded of the request. Raises StorageUnavailable; the answer must then be
-        no."""
+        `path` what is recorded of the request, and `agent` what the program calls itself. Raises
+        StorageUnavailable; the answer must then be no."""
         claims = self.signer.read_token(token)
         if isinstance(claims, ForeignToken | BadSignature):
             found: TokenActive | TokenInactive = TokenInactive(claims.why)
         elif self.world.db.is_sqlite:
             found = introspect_token(self.world, claims, system)
             if isinstance(found, TokenActive) and (found.grant, system) not in self._used:
-                found = await self.in_thread(self._check, claims, system, source, path)
+                found = await self.in_thread(self._check, claims, system, source, path, agent)
             else:
-                self._count(found, system, source, path)
+                self._count(found, system, source, path, agent)
         else:
-            found = await self.in_thread(self._check, claims, system, source, path)
+            found = await self.in_thread(self._check, claims, system, source, path, agent)
         outcome = ALLOWED if isinstance(found, TokenActive) else found.why
         self._checked.add(system, outcome)
         return found
@@ -78,16 +86,16 @@ class TokenChecks:
         return await to_thread.run_sync(partial(work, *given), limiter=self._limiter)
 
     def _check(
-        self, claims: Claims, system: str, source: str, path: RecordedPath | None
+        self, claims: Claims, system: str, source: str, path: RecordedPath | None, agent: str
     ) -> TokenActive | TokenInactive:
         """The whole check, in a thread."""
         found = introspect_token(self.world, claims, system)
         if isinstance(found, TokenActive) and (found.grant, system) not in self._used:
-            record_first_use(self.world, found.grant, system, source)
+            record_first_use(self.world, found.grant, system, source, agent)
             self._remember(found.grant, system)
             # The write may have waited for a lock, and the access may have ended meanwhile.
             found = introspect_token(self.world, claims, system)
-        self._count(found, system, source, path)
+        self._count(found, system, source, path, agent)
         return found
 
     def _remember(self, grant: str, system: str) -> None:
@@ -101,10 +109,11 @@ class TokenChecks:
         system: str,
         source: str,
         path: RecordedPath | None,
+        agent: str,
     ) -> None:
         if found.grant:
             outcome = ALLOWED if isinstance(found, TokenActive) else found.why
-            self._meter.count(found.grant, system, source, outcome, path)
+            self._meter.count(found.grant, system, source, outcome, path, agent)
 
 
 def source_address(scope: Scope) -> str:
@@ -118,6 +127,11 @@ def source_address(scope: Scope) -> str:
     said = forwarded or header_values(scope, b"x-real-ip")
     peer = scope["client"][0] if scope.get("client") else "unknown"
     return (_address(said[-1].rpartition(",")[2].strip()) if said else None) or peer
+
+
+def user_agent(scope: Scope) -> str:
+    """What the program that uses the token calls itself, "" if it does not say."""
+    return next(iter(header_values(scope, b"user-agent")), "")[:LONGEST_AGENT]
 
 
 @lru_cache(maxsize=4096)

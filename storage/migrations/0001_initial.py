@@ -311,6 +311,12 @@ CREATE TABLE flag_messages (
   PRIMARY KEY (flag_id, channel, ts)
 );
 
+CREATE TABLE places (
+  person TEXT NOT NULL, network TEXT NOT NULL, agent TEXT NOT NULL, at BIGINT NOT NULL,
+  recorded_at BIGINT NOT NULL, PRIMARY KEY (person, network, agent)
+);
+CREATE INDEX places_at ON places (at);
+
 CREATE TABLE flag_cursor (id INTEGER PRIMARY KEY CHECK (id = 1), seq BIGINT NOT NULL);
 """
 

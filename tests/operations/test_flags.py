@@ -27,6 +27,7 @@ from bot.operations.people.describe_person import describe_home
 from bot.operations.policy.record_policy import record_loaded
 from bot.operations.requests.describe_request import describe_request
 from bot.operations.requests.withdraw_request import withdraw_request
+from bot.operations.usage.count_usage import UsageMeter
 from tests.builders import SYSTEMS
 from tests.concurrency import together
 from tests.factories import ANA, BEN, CARA, LEA, START, Made, a_person
@@ -227,6 +228,32 @@ def test_a_replay_finds_what_was_raised_live(made: Made, raiser: FlagRaiser) -> 
     assert {each.rule for each in replay_flags(made.world, START + DAY, NO_SETTINGS).raised} == {
         "emergency_open"
     }
+
+
+def test_use_from_two_places_is_recorded_once_an_hour_and_flagged(
+    made: Made, raiser: FlagRaiser
+) -> None:
+    grant, meter = made.a_grant(duration=4 * HOUR), UsageMeter(made.world)
+
+    def use(address: str, agent: str) -> int:
+        made.clock.at += 61
+        meter.count(grant.id, "shop-admin", address, agent=agent)
+        meter.flush()
+        return made.events("grant:use:moved")
+
+    assert [use("10.1.2.3", "Firefox") for _ in range(3)] == [0, 0, 0], "the first use has it"
+    assert use("10.1.2.200", "Firefox") == 0, "the same network"
+    assert [use("192.0.2.7", "Firefox") for _ in range(2)] == [1, 1], "a new network"
+    assert raiser.raise_new() == 0
+    assert [use("198.51.100.9", "curl/8") for _ in range(2)] == [2, 2]
+    assert raiser.raise_new() == 1
+    assert [flag.rule for flag in shown(made)] == ["two_places_at_once"]
+    assert [use("192.0.2.7", "Firefox"), use("198.51.100.9", "curl/8")] == [2, 2]
+    made.clock.at += HOUR
+    assert use("198.51.100.9", "curl/8") == 2, "nobody was elsewhere for an hour"
+    assert [use("192.0.2.7", "Firefox"), use("198.51.100.9", "curl/8")] == [3, 4]
+    ((detail,),) = made.log("grant:use:first", "detail")
+    assert json.loads(detail)["agent"] == "Firefox"
 
 
 def test_a_rule_that_is_off_raises_nothing(made: Made, raiser: FlagRaiser) -> None:

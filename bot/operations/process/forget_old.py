@@ -5,6 +5,7 @@ from storage import (
     alerts,
     direct_notes,
     key_values,
+    places,
     private_answers,
     ramps,
     renewals,
@@ -22,7 +23,8 @@ def forget_old(world: Context) -> None:
     """Deletes idempotency keys after a week. After a month: dead tokens and certificates, resolved
     alerts, and the approval messages of access that is over. Answers about tickets, and direct
     messages that will not change, go after a day. All other direct messages go after three months,
-    and so do the renewals that a quota counted.
+    and so do the renewals that a quota counted
+    and the places in which a person was not seen since.
     Raises StorageUnavailable."""
     with unit(world) as u:
         key_values.forget_keys(u.db, u.now - WEEK)
@@ -34,5 +36,6 @@ def forget_old(world: Context) -> None:
         renewals.forget(u.db, u.now - 3 * MONTH)
         private_answers.forget_homes(u.db, u.now - DAY)
         tickets.forget(u.db, u.now - DAY)
+        places.forget(u.db, u.now - 3 * MONTH)
         ramps.forget_messages(u.db, u.now - MONTH)
         reviews.forget_messages(u.db, u.now - MONTH)

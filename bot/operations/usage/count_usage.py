@@ -2,12 +2,13 @@
 is summed in memory and stored every second."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 from bot.core.audit import Event
 from bot.core.recorded_paths import RecordedPath, beyond_limit
 from bot.core.usage import Known, SystemUsage
+from bot.operations._places import first_place, later_place
 from bot.operations._unit_of_work import SYSTEM, Context, Snapshot, unit
 from bot.operations._usage import by_system, known_on
 from storage import grants, recorded_paths, sessions, usage
@@ -40,6 +41,9 @@ PathSum = tuple[int, int, int, int]
 Paths = dict[PathKey, PathSum]
 """Allowed and refused checks, the first and the last, by grant, system, method and path."""
 
+PlaceKey = tuple[str, str, str]
+"""A grant, an address and a user agent."""
+
 _UNUSED, _COUNTED = SystemUsage(), tuple(each.name for each in fields(SystemUsage))
 
 
@@ -52,6 +56,8 @@ class UsageMeter:
     _known: dict[tuple[str, str], None] = field(default_factory=dict)
     _sources: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     _paths: dict[PathKey, PathSum] = field(default_factory=dict)
+    _places: dict[PlaceKey, str] = field(default_factory=dict)
+    _noted: set[PlaceKey] = field(default_factory=set)
     _minute: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _writing: threading.Lock = field(default_factory=threading.Lock)
@@ -63,13 +69,15 @@ class UsageMeter:
         source: str,
         outcome: str = ALLOWED,
         path: RecordedPath | None = None,
+        agent: str = "",
     ) -> None:
-        """Counts one check, and its path if the system records paths. Raises StorageUnavailable if
+        """Counts one check, and its path if the system records paths; `agent` is what the program
+        calls itself. Raises StorageUnavailable if
         a first use cannot be stored: then the check must be refused, because the use could not be
         proved later."""
         now = self.world.now()
         if outcome == ALLOWED and (grant, system) not in self._known:
-            record_first_use(self.world, grant, system, source)
+            record_first_use(self.world, grant, system, source, agent)
             self._remember(grant, system)
         minute = now - now % 60
         with self._lock:
@@ -77,6 +85,8 @@ class UsageMeter:
             if key not in self._counts and len(self._counts) >= MOST_SOURCES:
                 key = (grant, system, "other", minute, outcome)
             self._counts[key] = (self._counts.get(key, (0, 0))[0] + 1, now)
+            if outcome == ALLOWED:
+                self._note_place((grant, source, agent), system)
             if path is not None:
                 self._count_path((grant, system, *path), outcome == ALLOWED, now)
 
@@ -86,10 +96,17 @@ class UsageMeter:
         allowed, refused, first, _ = self._paths.get(key, (0, 0, now, now))
         self._paths[key] = (allowed + is_allowed, refused + (not is_allowed), first, now)
 
+    def _note_place(self, place: PlaceKey, system: str) -> None:
+        """Once a minute for each place."""
+        if place not in self._noted and len(self._noted) < MOST_SOURCES:
+            self._noted.add(place)
+            self._places[place] = system
+
     def _told_apart(self, grant: str, system: str, source: str, minute: int) -> str:
         if minute != self._minute:
             self._minute = minute
             self._sources.clear()
+            self._noted.clear()
         known = self._sources.setdefault((grant, system), set())
         if source not in known and len(known) >= MOST_IN_A_MINUTE:
             return "other"
@@ -108,13 +125,17 @@ class UsageMeter:
             with self._lock:
                 taken, self._counts = self._counts, {}
                 paths, self._paths = self._paths, {}
+                places, self._places = self._places, {}
             if not taken:
                 return 0
             try:
                 self._store(taken, paths)
             except Exception:
                 self._give_back(taken, paths)
+                self._places = {**places, **self._places}
                 raise
+            if places:
+                record_places(self.world, places)
             return len(taken)
 
     def _store(self, taken: Counts, paths: Paths) -> None:
@@ -139,7 +160,20 @@ class UsageMeter:
         self._known[(grant, system)] = None
 
 
-def record_first_use(world: Context, grant_id: str, system: str, source: str) -> None:
+def record_places(world: Context, found: Mapping[PlaceKey, str]) -> None:
+    """Keeps from where grants were used; the values are their systems."""
+    with unit(world) as u:
+        known = {
+            each.id: each for each in grants.several(u.db, sorted({grant for grant, *_ in found}))
+        }
+        for (grant, address, agent), system in found.items():
+            if grant in known:
+                later_place(u, known[grant], system, address, agent)
+
+
+def record_first_use(
+    world: Context, grant_id: str, system: str, source: str, agent: str = ""
+) -> None:
     """Records the first use of the grant on the system."""
     with world.db.reading():
         if usage.was_used(world.db, grant_id, system):
@@ -147,7 +181,8 @@ def record_first_use(world: Context, grant_id: str, system: str, source: str) ->
     with unit(world) as u:
         grant = grants.get(u.db, grant_id)
         if grant is not None and usage.first(u.db, grant.id, system, u.now):
-            u.record(Event.USE_FIRST, grant.person, grant, system=system, source_address=source)
+            where = first_place(u, grant, source, agent)
+            u.record(Event.USE_FIRST, grant.person, grant, system=system, **where)
 
 
 def sum_usage(world: Context, ended: Sequence[str]) -> None:

@@ -1,0 +1,59 @@
+"""Stores from which networks, and with which programs, each person uses their access."""
+
+from typing import NamedTuple
+
+from storage.database import Database
+
+MOST = 100
+"""The most places of one person that are read, newest first."""
+
+
+class Place(NamedTuple):
+    """`at` is when the person was last seen there, `recorded_at` when a record said so last, 0 for
+    never."""
+
+    person: str
+    network: str
+    agent: str
+    at: int
+    recorded_at: int = 0
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.person, self.network, self.agent
+
+
+def of(db: Database, person: str, since: int) -> list[Place]:
+    """Returns where this person was since then, newest first."""
+    sql = (
+        "SELECT person, network, agent, at, recorded_at FROM places WHERE person = ? AND at >= ?"
+        " ORDER BY at DESC, network, agent LIMIT ?"
+    )
+    return [Place(*row) for row in db.rows(sql, person, since, MOST)]
+
+
+def get(db: Database, person: str, network: str, agent: str) -> Place | None:
+    found = db.row(
+        "SELECT person, network, agent, at, recorded_at FROM places WHERE person = ? AND network ="
+        " ? AND agent = ?",
+        person,
+        network,
+        agent,
+    )
+    return Place(*found) if found else None
+
+
+def keep(db: Database, place: Place, recorded_at: int | None) -> None:
+    """Stores that the person is there now; `recorded_at` None leaves the time of the last
+    record."""
+    sql = (
+        "INSERT INTO places (person, network, agent, at, recorded_at) VALUES (?, ?, ?, ?, ?) ON"
+        " CONFLICT (person, network, agent) DO UPDATE SET at = excluded.at, recorded_at = CASE"
+        " WHEN excluded.recorded_at > 0 THEN excluded.recorded_at ELSE places.recorded_at END"
+    )
+    db.run(sql, *place.key, place.at, recorded_at or 0)
+
+
+def forget(db: Database, before: int) -> int:
+    """Deletes places in which nobody was seen since then."""
+    return db.run("DELETE FROM places WHERE at < ?", before)
