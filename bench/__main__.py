@@ -17,6 +17,7 @@ from bench import (
     acks,
     ends,
     evidence,
+    flags,
     gate,
     lifecycle,
     log,
@@ -43,6 +44,7 @@ FIGURES: Mapping[str, Callable[[Scale], Iterator[Line]]] = {
     **process.FIGURES,
     **rules.FIGURES,
     **policy.FIGURES,
+    **flags.FIGURES,
     **evidence.FIGURES,
     **workspace.FIGURES,
     **reviews.FIGURES,
@@ -55,9 +57,8 @@ HEAD = ("", "what", "ours", "limit", "figure", "goal", "")
 
 def main() -> None:
     about = (
-        "Measures and prints P1 to P20, P22 to P24, S1 of the sandbox, and C6 to C11: P6 to P11"
-        " with"
-        " slow systems."
+        "Measures and prints P1 to P24, S1 of the sandbox, and C6 to C11: P6 to P11 with slow"
+        " systems."
     )
     parser = argparse.ArgumentParser(prog="python -m bench", description=about)
     parser.add_argument(
