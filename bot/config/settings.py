@@ -55,6 +55,7 @@ NEEDS: Mapping[str, frozenset[Need]] = {
     "people": frozenset({Need.KEYS}),
     "backup": frozenset({Need.KEYS}),
     "restore": frozenset({Need.KEYS}),
+    "flags": frozenset({Need.KEYS}),
     "usage": frozenset({Need.KEYS}),
     "systems": frozenset({Need.KEYS}),
     "accounts": frozenset({Need.KEYS}),
