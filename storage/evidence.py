@@ -1,6 +1,6 @@
 """Reads what the folder of evidence shows, row by row, as it was at one moment."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bot.core.audit import COLUMNS, Event, Record
@@ -15,7 +15,7 @@ REQUESTS = (
     " r.renews, r.state, r.decided_at, r.decided_by, r.decision_reason, r.urgency"
 )
 _APPROVED = (
-    "(SELECT MIN(a.seq) FROM audit a WHERE a.request = r.id AND a.event IN"
+    "(SELECT MIN(a.seq) FROM audit a WHERE a.request = r.id AND a.at = r.decided_at AND a.event IN"
     f" ('{Event.APPROVAL_GIVEN}', '{Event.EMERGENCY_STARTED}'))"
 )
 GRANTS = (
@@ -45,6 +45,13 @@ def grants(db: Reads, start: int, end: int) -> Rows:
     columns GRANTS."""
     sql = f"SELECT {GRANTS} {_FROM_GRANTS} WHERE {_IN_FORCE} ORDER BY r.decided_at, g.id"
     return db.stream(f"{sql}{db.collate_bytes}", end, start)
+
+
+def grants_of(db: Reads, start: int, end: int, roles: Sequence[str]) -> Rows:
+    """Those of these roles, in the same columns and order."""
+    marks = ", ".join("?" * len(roles))
+    sql = f"SELECT {GRANTS} {_FROM_GRANTS} WHERE {_IN_FORCE} AND g.role IN ({marks})"
+    return db.stream(f"{sql} ORDER BY r.decided_at, g.id{db.collate_bytes}", end, start, *roles)
 
 
 def held_at(db: Reads, at: int) -> Rows:
@@ -111,12 +118,14 @@ def uses(db: Reads, grant: str) -> list[tuple[str, str]]:
 
 
 def decisions(db: Reads, start: int, end: int) -> Rows:
-    """The votes and approvals of the period: number, time, event, actor, requester, role, request,
-    reason, detail."""
+    """The votes and approvals of the period whose record has the requester as its actor or in its
+    detail: number, time, event, actor, requester, role, request, reason, detail."""
     return db.stream(
         "SELECT a.seq, a.at, a.event, a.actor, r.requester, a.role, a.request, a.reason, a.detail"
         " FROM audit a JOIN requests r ON r.id = a.request"
-        " WHERE a.event IN (?, ?) AND a.at >= ? AND a.at < ? ORDER BY a.at, a.seq",
+        " WHERE a.event IN (?, ?) AND a.at >= ? AND a.at < ?"
+        " AND (a.actor = r.requester OR a.detail LIKE '%' || r.requester || '%')"
+        " ORDER BY a.at, a.seq",
         Event.VOTE_GIVEN,
         Event.APPROVAL_GIVEN,
         start,

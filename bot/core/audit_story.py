@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from json import loads
 from typing import NamedTuple
 
@@ -499,8 +500,10 @@ def _value(text: str) -> object:
         return str(text)
 
 
+@lru_cache(maxsize=1024)
 def _list(text: str) -> list[str]:
-    """The texts of a JSON list; a forger may have stored anything."""
+    """The texts of a JSON list; a forger may have stored anything. Cached, because millions of
+    rows name the same few systems and actions; nobody changes the list."""
     try:
         found = loads(text)
     except (ValueError, TypeError):

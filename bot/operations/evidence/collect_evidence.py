@@ -273,10 +273,9 @@ class _Folder:
 
     def _privileged(self) -> Iterator[Row]:
         unheld = set(self._risky)
-        for row in evidence.grants(self._view, *self._span):
+        rows = evidence.grants_of(self._view, *self._span, sorted(unheld)) if unheld else iter(())
+        for row in rows:
             grant, person, role, started, ended = row[1], row[3], row[4], row[10], row[11]
-            if role not in self._risky:
-                continue
             unheld.discard(role)
             first = (role, grant, *self._who(person), moment(started), moment(ended))
             uses = evidence.uses(self._view, grant)
