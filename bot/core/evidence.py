@@ -146,7 +146,8 @@ class Written:
 @dataclass(frozen=True, slots=True)
 class Cover:
     """The facts of a folder: the period and its records, who made it when with what version, the
-    sample, the head of the log, and the result of its verification in one word and in full."""
+    sample, the head of the log, and the result of its verification in one word and in full. Records
+    up to `archived` were moved out of the database before."""
 
     period: Period
     records: int
@@ -161,6 +162,7 @@ class Cover:
     result: str
     said: str
     operator_votes: int
+    archived: int
 
 
 def readme(cover: Cover, tables: Sequence[Table], files: Mapping[str, Written]) -> str:
@@ -236,6 +238,11 @@ def _limits(cover: Cover) -> Iterator[str]:
         " given there. The log has the account of that machine (`os:NAME`), not a person in Slack,"
         " so it can't be compared with the requester."
     )
+    if cover.archived:
+        yield (
+            f"- Requests and grants whose records were archived: records 1 to {cover.archived:,} of"
+            " the log are in bundles of `access-bot audit archive`, and no longer in the database."
+        )
     yield (
         "- In CSV files, a cell that a spreadsheet would take for a formula begins with an"
         " apostrophe. The export of the log as JSON lines is exact."
@@ -252,6 +259,7 @@ def manifest(cover: Cover, files: Sequence[Written]) -> str:
         "written_by": cover.by,
         "period": {"from": rfc3339(period.start), "to": rfc3339(period.end)},
         "records": {"count": cover.records, "first": cover.first, "last": cover.last},
+        "archived": cover.archived,
         "head": {"seq": cover.head, "hash": cover.hash},
         "verify": {"result": cover.result, "said": cover.said},
         "sample": {

@@ -54,7 +54,7 @@ risk_reason = "two people are on call"
 members = ["@sre"]
 max_duration = "1h"
 """
-PEOPLE = [f"U0P{n:03}" for n in range(25)]
+PEOPLE = [f"U0P{n:03}" for n in range(max(25, REQUESTS // 5))]
 
 
 @dataclass
@@ -92,13 +92,16 @@ class Story:
     def __init__(self, made: Made) -> None:
         self.made, self.random = made, random.Random(14)
         self.active: list[Grant] = []
+        self.turn = 1
 
     def play(self) -> None:
         made, dice = self.made, self.random
         if self.random.random() < 0.03:
             return self.emergency()
         role = dice.choice(["shop-admin", "shop-admin", "reports-read", "payments"])
-        request = made.a_request(role, dice.choice(PEOPLE), dice.choice([1800, 3600, 7200]))
+        self.turn += 1
+        person = PEOPLE[self.turn % len(PEOPLE)]
+        request = made.a_request(role, person, dice.choice([1800, 3600, 7200]))
         made.clock.at += dice.randrange(20, 400)
         fate = dice.random()
         if fate < 0.1:

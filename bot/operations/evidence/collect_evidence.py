@@ -60,6 +60,7 @@ def collect_evidence(
     cover = Cover(
         *(period, count, first, last, world.now(), by, version, sample),
         *(head.seq if head else 0, head.hash if head else "", result, said(verdict), votes),
+        archived=verdict.archived,
     )
     risky: set[str] = set()
     folder = _Folder(world, view, period, sample, evidence.names(view), risky)

@@ -1,0 +1,64 @@
+"""The folder of evidence on each of the two databases."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from bot.cli.evidence import write_folder
+from bot.core.evidence import Period, Sample
+from bot.operations.emergencies.start_emergency import Call, start_emergency
+from bot.operations.grants.expire_due import expire_due
+from bot.operations.policy.record_policy import record_loaded
+from tests.factories import CARA, START, Made, a_person
+
+RISKY = """
+risk = "high"
+risk_reason = "two people are on call"
+[roles.shop-admin.emergency]
+members = ["@sre"]
+max_duration = "1h"
+"""
+
+
+def _rows(folder: Path, name: str) -> list[dict[str, str]]:
+    with (folder / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_table_is_filled_from_either_database(made: Made, tmp_path: Path) -> None:
+    made.set_policy(shop_admin=RISKY)
+    record_loaded(made.world, made.world.policy())
+    grant = made.a_grant()
+    start_emergency(made.world, Call(CARA, "shop-admin", "the shop is down"))
+    made.clock.at = grant.ends_at + 7
+    expire_due(made.world)
+    made.close_gates(made.grant(grant.id))
+    made.know(replace(a_person(deleted=True), checked_at=made.clock.at))
+    made.clock.at += 60
+    out, period = tmp_path / "folder", Period(START, made.clock.at)
+    write_folder(made.world, "os:ana", period, Sample(5, "s"), made.verdict(), out)
+    names = [name for name in json.loads(_manifest(out))["files"] if name.endswith(".csv")]
+    counts = {name: len(_rows(out, name)) for name in names}
+    assert counts["population-requests.csv"] == counts["population-grants.csv"] == 2
+    assert counts["emergencies.csv"] == counts["leavers.csv"] == counts["policies/index.csv"] == 1
+    assert counts["privileged.csv"] == 2 and counts["self-approvals.csv"] == 0
+    (end,) = [row for row in _rows(out, "ends.csv") if row["grant"] == grant.id]
+    assert (end["late_seconds"], end["why"]) == ("7", "expired")
+    assert {row["grant"] for row in _rows(out, "sample.csv")} > {grant.id}
+    assert made.events("evidence:folder:written") == 1
+
+
+def test_an_archived_part_is_said_to_be_missing(made: Made, tmp_path: Path) -> None:
+    made.a_grant()
+    verdict = replace(made.verdict(), archived=40)
+    out = tmp_path / "folder"
+    write_folder(made.world, "os:ana", Period(0, START + 9), Sample(5, "s"), verdict, out)
+    assert "records 1 to 40 of the log" in " ".join((out / "README.md").read_text().split())
+    assert json.loads(_manifest(out))["archived"] == 40
+
+
+def _manifest(folder: Path) -> str:
+    return (folder / "manifest.json").read_text()
