@@ -26,6 +26,7 @@ from bot.core.errors import StorageUnavailable, SystemRefused
 from bot.core.model import Source
 from bot.core.roles import Policy
 from bot.core.usage import LOOK_EVERY
+from bot.doctor.nightly import NightlyCheckup
 from bot.operations._unit_of_work import Context
 from bot.operations.audit.anchor_head import anchor_daily
 from bot.operations.audit.record_repeats import record_repeats
@@ -50,6 +51,7 @@ from bot.operations.systems.alert_due import watch_ends
 from bot.operations.systems.reconcile_nightly import reconcile_nightly
 from bot.operations.usage.count_usage import UsageMeter
 from bot.operations.usage.prune_usage import prune_usage
+from bot.slack.api import patient as waits_for_slack
 from bot.slack.connect import ConnectLoop
 from bot.slack.direct_post import DirectPost
 from bot.slack.identity import Identity
@@ -94,6 +96,7 @@ class Worker:
         patient = slack_client(settings, timeout=10)
         self._base, self.connect_loop = base, ConnectLoop(identity, self._meet_slack)
         self.people = SlackPeople(slack_client(settings, timeout=3), clock_world, identity.team)
+        self._checkup = NightlyCheckup(base, waits_for_slack(patient))
         self.delivery = build_delivery(base, clock_world, patient, self.people, meter)
         self.jobs = Scheduler(
             clock_world, base.clock.exact, self._others(clock_world), ending=self.delivery.ends_held
@@ -204,6 +207,7 @@ class Worker:
             "systems": PeriodicJob(ASK_SYSTEMS_EVERY, self.delivery.ask_systems),
             "unheard_ends": PeriodicJob(60, lambda: watch_ends(world)),
             "reconcile": PeriodicJob(60, lambda: reconcile_nightly(world)),
+            "checkup": PeriodicJob(60, self._checkup.look),
             "sessions": PeriodicJob(LOOK_EVERY, SessionPoller(world, build_systems(world)).look),
             "calendars": PeriodicJob(CALENDARS_EVERY, CalendarPoller(world).look),
             "tickets": PeriodicJob(30, self.delivery.tickets.watch),

@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "web": frozenset({"core", "config", "operations", "tokens"}),
     "worker": frozenset({"core", "operations", "connectors", "sources", "streams", "slack"}),
     "app": EVERYTHING - {"process", "cli", "doctor"},
-    "process": EVERYTHING - {"cli", "doctor", "storage"},
+    "process": EVERYTHING - {"cli", "storage"},
     "doctor": EVERYTHING - {"cli", "storage"},
     "cli": (EVERYTHING | {"sandbox"}) - {"storage"},
     "__main__": frozenset({"cli"}),

@@ -121,6 +121,7 @@ class Event(StrEnum):
     FLAG_RAISED = "flag:rule:raised"
     FLAG_ANSWERED = "flag:rule:answered"
     CLOCK_CORRECTED = "process:clock:corrected"
+    CHECKUP_CHANGED = "process:checkup:changed"
     WRITING_BACK = "process:writing:resumed"
     CLOCK_ACCEPTED = "process:clock:accepted"
 

@@ -43,9 +43,14 @@ def examine(wall: Callable[[], float] = time.time) -> Iterator[Finding]:
     yield ok("environment", f"complete for {_MODES[settings.slack_mode]}")
     policy = deployment.policy
     yield ok(policy.file, f"valid: {len(policy.roles)} roles on {len(policy.systems)} systems")
+    yield from check_deployment(deployment)
+    deployment.base.db.close()
+
+
+def check_deployment(deployment: Deployment) -> Iterator[Finding]:
+    """Yields what the checks find in an installation whose settings and roles.toml are valid."""
     for check in CHECKS:
         yield from check(deployment)
-    deployment.base.db.close()
 
 
 def _problems() -> list[object]:

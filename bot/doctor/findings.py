@@ -20,12 +20,13 @@ class State(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One line of the report: subject, state, and what to do. `exit_code` is the least of the whole
-    command."""
+    command. A finding with `is_checked` false says that something could not be checked."""
 
     state: State
     subject: str
     text: str
     exit_code: int = 0
+    is_checked: bool = True
 
     def __str__(self) -> str:
         return f"{self.state:<5} {self.subject}: {self.text}"
@@ -41,6 +42,10 @@ def warn(subject: str, text: str) -> Finding:
 
 def fail(subject: str, text: str) -> Finding:
     return Finding(State.FAIL, subject, text, 1)
+
+
+def unchecked(subject: str, text: str) -> Finding:
+    return Finding(State.FAIL, subject, text, 1, is_checked=False)
 
 
 @dataclass(frozen=True, slots=True)

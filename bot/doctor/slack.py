@@ -18,7 +18,7 @@ from bot.core.errors import (
 )
 from bot.core.model import Directory, folded
 from bot.core.roles import Policy, Role, references
-from bot.doctor.findings import Deployment, Finding, fail, ok, warn
+from bot.doctor.findings import Deployment, Finding, fail, ok, unchecked, warn
 from bot.operations.messages.keep_channels import channels_of, known_place
 from bot.operations.policy.find_bindings import find_bindings
 from bot.slack.api import call, pages, patient, sorted_errors
@@ -49,14 +49,14 @@ def slack(deployment: Deployment) -> Iterator[Finding]:
     try:
         who = _identify(deployment)
     except SystemRefused as error:
-        yield fail(
+        yield unchecked(
             "SLACK_BOT_TOKEN",
             f"Slack rejects it ({error}): install the app and copy its Bot User OAuth Token; "
             "scopes, channels and people were not checked",
         )
         return
     except SystemUnavailable as error:
-        yield fail(
+        yield unchecked(
             "Slack", f"{error}: try again later; scopes, channels and people were not checked"
         )
         return
@@ -65,7 +65,7 @@ def slack(deployment: Deployment) -> Iterator[Finding]:
         try:
             yield from check(deployment, who)
         except AccessBotError as error:
-            yield fail(subject, f"could not be checked: {error}")
+            yield unchecked(subject, f"could not be checked: {error}")
 
 
 def _identify(deployment: Deployment) -> Identified:

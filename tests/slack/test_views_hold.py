@@ -490,6 +490,9 @@ RENDERS: dict[str, Render] = {
     "security: nightly": lambda text: security_notes.render(
         "reconciled", {"excess": 70, "missing": 1, "places": [text] * 90, "unasked": [text] * 90}
     ),
+    "security: nightly check": lambda text: security_notes.render(
+        "checkup_changed", {"new": [text] * 90, "solved": [text] * 90, "open": 180}
+    ),
     "found on systems": found_on_systems,
     "refused": answers.refused,
     "text": answers.text,

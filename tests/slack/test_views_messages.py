@@ -843,6 +843,11 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
         {"seq": 7, "hash": "ab" * 32, "at": 1_790_000_000},
         f"2026-09-21T14:13:20Z 7 {'ab' * 32}",
     ),
+    "a nightly check": (
+        "checkup_changed",
+        {"new": ["warn  channel #a: <!here> shared"], "solved": ["FAIL  clock: off"], "open": 3},
+        ("1 new, 1 solved, 3 open.\nNew: warn channel #a: <!here> shared\nSolved: FAIL clock: off"),
+    ),
     "a restored copy": (
         "copy_restored",
         {"by": "os:eve", "at": 1_790_000_000, "ended": 1, "withdrawn": 2},

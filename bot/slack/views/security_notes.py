@@ -571,6 +571,36 @@ def _head_anchored(facts: Facts) -> Message:
     )
 
 
+def _checkup_changed(facts: Facts) -> Message:
+    new, solved = _texts(facts["new"]), _texts(facts["solved"])
+    numbers = f"{len(new)} new, {len(solved)} solved, {facts['open']} open"
+    return message(
+        f"Nightly check of this installation: {numbers}.",
+        paragraph(
+            [bold("Nightly check of this installation"), f": {numbers}."],
+            *_some("New: ", new),
+            *_some("Solved: ", solved),
+            [code("access-bot doctor"), " shows everything that it checks."],
+        ),
+    )
+
+
+MOST_PROBLEMS = 10
+
+
+def _some(title: str, problems: Sequence[str]) -> list[Sequence[Part]]:
+    """The first problems, each on its line, and the number of the others."""
+    lines: list[Sequence[Part]] = [
+        [title, typed(problem, 250)] for problem in problems[:MOST_PROBLEMS]
+    ]
+    left = len(problems) - MOST_PROBLEMS
+    return [*lines, [f"{title}{left} more."]] if left > 0 else lines
+
+
+def _texts(found: object) -> list[str]:
+    return [str(each) for each in found] if isinstance(found, list) else []
+
+
 def _channel_moved(facts: Facts) -> Message:
     name, was, now = str(facts["name"]), str(facts["was"]), str(facts["now"])
     return message(
@@ -799,6 +829,7 @@ _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "channel_lost": _channel_lost,
     "log_broken": _log_broken,
     "head_anchored": _head_anchored,
+    "checkup_changed": _checkup_changed,
     "review_open": _review_open,
     "campaign_started": _campaign_started,
     "campaign_closed": _campaign_closed,
