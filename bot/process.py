@@ -44,7 +44,7 @@ from bot.operations.people.record_people import (
 )
 from bot.operations.policy.find_unresolved import unresolved_at_all
 from bot.operations.policy.record_policy import record_loaded, record_rejected
-from bot.operations.process.check_storage import begin_log
+from bot.operations.process.check_storage import begin_log, refuse_copy
 from bot.operations.process.continue_time import accept_clock, check_start, mark_time, tell_behind
 from bot.operations.reviews.sweep_campaigns import sweep_campaigns
 from bot.operations.systems.alert_due import watch_ends
@@ -276,11 +276,13 @@ def serve(
     """Runs until SIGTERM or SIGINT, then finishes the running work. `clock_accepted_by` names the
     operator who confirmed that the machine's clock is right and the records are not, or is "".
 
-    Raises SchemaMismatch, ClockBehind and StorageUnavailable before anything was started.
+    Raises SchemaMismatch, DatabaseIsCopy, ClockBehind and StorageUnavailable before anything was
+    started.
     """
     settings = base.settings
     raise_descriptor_limit()
     base.db.migrate() if migrate else base.db.check_schema()
+    refuse_copy(base.world)
     begin_log(base.world)
     if clock_accepted_by:
         accept_clock(base.world, clock_accepted_by)

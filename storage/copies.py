@@ -11,6 +11,9 @@ from pathlib import Path
 
 from bot.core.errors import NotCalled, StorageUnavailable, SystemRefused
 
+COPIED = "copied at"
+"""The key of the time of a copy, which only a copy has."""
+
 DUMP, RESTORE = "pg_dump", "pg_restore"
 
 _VARIABLES: Mapping[str, str] = {
@@ -52,6 +55,14 @@ def copy_sqlite(source: Path, target: Path) -> None:
     if found != ["ok"]:
         raise SystemRefused(found[0], f"{source} is damaged")
     _sync(target)
+
+
+def mark(path: Path, copied_at: str) -> None:
+    """Stores in a SQLite copy that it is one."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        sql = "INSERT OR REPLACE INTO key_values (key, value) VALUES (?, ?)"
+        connection.execute(sql, (COPIED, copied_at))
+    _sync(path)
 
 
 def is_ours(path: Path) -> bool:

@@ -84,6 +84,16 @@ class SchemaMismatch(AccessBotError):
         super().__init__(text)
 
 
+class DatabaseIsCopy(AccessBotError):
+    """The database is a copy that was not put back with `restore`."""
+
+    def __init__(self, copied_at: str) -> None:
+        super().__init__(
+            f"The database is a copy of {copied_at}, and access in it may have ended since. Put it"
+            " back with `access-bot restore FILE`, which ends that access"
+        )
+
+
 class ClockBehind(AccessBotError):
     """The machine's clock is too far behind the newest record."""
 

@@ -250,15 +250,35 @@ def test_without_retention_nothing_is_archived(made: Made, tmp_path: Path) -> No
     assert isinstance(done, Refused) and "no [retention] log" in done.reason
 
 
-@pytest.mark.parametrize("member", ["records.jsonl", "manifest.json"])
+def _first_digit(data: bytes) -> bytes:
+    return data.replace(b"1", b"2", 1)
+
+
+def _cut_off(data: bytes) -> bytes:
+    return data[: data[:-1].rindex(b"\n") + 1]
+
+
+@pytest.mark.parametrize(
+    ("member", "change"),
+    [
+        ("records.jsonl", _first_digit),
+        ("records.jsonl", _cut_off),
+        ("manifest.json", _first_digit),
+        ("manifest.json", lambda _data: b"{}"),
+    ],
+)
 def test_a_changed_bundle_is_found(
-    made: Made, old: tuple[Grant, Grant], tmp_path: Path, member: str
+    made: Made,
+    old: tuple[Grant, Grant],
+    tmp_path: Path,
+    member: str,
+    change: Callable[[bytes], bytes],
 ) -> None:
     file, forged = tmp_path / "first.zip", tmp_path / "forged.zip"
     archived(made, file)
     with zipfile.ZipFile(file) as content, zipfile.ZipFile(forged, "w") as changed:
         for name in content.namelist():
             data = content.read(name)
-            changed.writestr(name, data.replace(b"1", b"2", 1) if name == member else data)
+            changed.writestr(name, change(data) if name == member else data)
     with pytest.raises(BadBundle):
         check_bundle(forged)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.approval import Refused
-from bot.core.errors import SystemRefused
+from bot.core.errors import DatabaseIsCopy, SystemRefused
 from bot.core.model import GrantState
 from bot.core.preapproval import Terms
 from bot.operations.absence.go_away import Away, go_away
@@ -28,6 +28,7 @@ from bot.operations.grants.panic import resume
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.onboarding.sweep_ramps import sweep_ramps
 from bot.operations.preapprovals.give_preapproval import Given, give_preapproval
+from bot.operations.process.check_storage import refuse_copy
 from storage import audit
 from storage.database import Database
 from tests.factories import ANA, BEN, CARA, DAN, Made, a_person, make_world
@@ -96,6 +97,7 @@ def check_that_nothing_is_given(made: Made, before: Yesterday) -> None:
         for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'end_lease'")
     }
     assert {before.active, before.starting} <= ended
+    refuse_copy(made.world)
     assert made.count("grants", "state IN ('scheduled', 'starting', 'active')") == 0
     assert made.count("delegations") == 0
     assert made.count("preapprovals", "taken_at IS NULL") == 0
@@ -137,6 +139,14 @@ def test_the_same_on_postgresql(
     again = reopened(theirs, postgres_url)
     with closing(again.world.db):
         check_that_nothing_is_given(again, before)
+
+
+def test_a_copy_that_was_put_in_place_by_hand_does_not_run(made: Made, tmp_path: Path) -> None:
+    before = a_yesterday(made, tmp_path / "copy.db")
+    refuse_copy(made.world)
+    by_hand = reopened(made, f"sqlite:///{before.file}")
+    with closing(by_hand.world.db), pytest.raises(DatabaseIsCopy, match="access-bot restore"):
+        refuse_copy(by_hand.world)
 
 
 def test_a_running_process_keeps_its_database(made: Made, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from bot.core import effects
 from bot.core.approval import Refused
 from bot.core.model import Grant, Person
 from bot.core.recorded_paths import RecordedPath
@@ -16,7 +17,7 @@ from bot.operations.people.record_people import find_person
 from bot.operations.systems.account_links import StoredPins, list_accounts
 from bot.operations.usage.count_usage import UsageMeter, sum_usage
 from bot.operations.usage.prune_usage import prune_usage
-from storage import sessions, ssh
+from storage import outbox, sessions, ssh
 from tests.builders import SYSTEMS
 from tests.factories import ANA, CARA, LEA, Made, a_person
 
@@ -81,6 +82,14 @@ class TestUsage:
         made.clock.at += 60 * DAY
         assert prune_usage(made.world) == 0
         assert details(made) == (2 + 1, 1, 1)
+
+    def test_a_grant_whose_sum_waits_keeps_its_details(self, made: Made) -> None:
+        made.set_policy(systems=KEPT)
+        grant = a_used_grant(made)
+        made.clock.at += 60 * DAY
+        with made.world.db.transaction():
+            outbox.add(made.world.db, [effects.sum_usage([grant.id])], made.clock.at)
+        assert prune_usage(made.world) == 0
 
     def test_a_grant_that_was_used_lately_keeps_its_details(self, made: Made) -> None:
         made.set_policy(systems=KEPT)

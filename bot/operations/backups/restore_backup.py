@@ -106,6 +106,7 @@ def _settled(copy: Context, by: str, verdict: Verdict) -> Restored:
         _end_rights(u, by)
         outbox.keep_ends(u.db)
         streams.release_all(u.db)
+        key_values.drop(u.db, copies.COPIED)
         key_values.switch_on(u.db, "all", "", by, u.now)
         u.note(
             Event.COPY_RESTORED,

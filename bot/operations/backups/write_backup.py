@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from bot.core.approval import Refused
-from bot.core.audit import Event
+from bot.core.audit import Event, rfc3339
 from bot.operations._unit_of_work import Context, unit
 from storage import copies
 
@@ -21,6 +21,7 @@ def write_backup(world: Context, by: str, file: Path) -> str | Refused:
     try:
         if world.db.is_sqlite:
             copies.copy_sqlite(copies.sqlite_path(world.db.url), part)
+            copies.mark(part, rfc3339(world.now()))
         else:
             copies.dump_postgres(world.db.url, part)
         part.chmod(0o600)

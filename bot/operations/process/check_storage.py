@@ -3,9 +3,9 @@
 import secrets
 from contextlib import closing
 
-from bot.core.errors import StorageUnavailable
+from bot.core.errors import DatabaseIsCopy, StorageUnavailable
 from bot.operations._unit_of_work import Context
-from storage import audit, key_values
+from storage import audit, copies, key_values
 from storage.database import Database
 
 _TRIAL = "trial of writing"
@@ -36,6 +36,15 @@ def writing_problem(world: Context) -> str:
     except StorageUnavailable as error:
         return str(error)
     return world.db.writes.problem
+
+
+def refuse_copy(world: Context) -> None:
+    """Raises DatabaseIsCopy for a copy that was put in place by hand: the bot would give again what
+    has ended since. Raises StorageUnavailable."""
+    with world.db.reading():
+        copied_at = key_values.get(world.db, copies.COPIED)
+    if copied_at is not None:
+        raise DatabaseIsCopy(copied_at)
 
 
 def begin_log(world: Context) -> None:
