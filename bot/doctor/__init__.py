@@ -16,6 +16,7 @@ from bot.core.durations import format_duration
 from bot.core.errors import AccessBotError, ConfigError, SchemaMismatch, StorageUnavailable
 from bot.core.model import Source
 from bot.core.roles import Policy
+from bot.doctor.anchors import anchors
 from bot.doctor.files import files
 from bot.doctor.findings import Deployment, Finding, State, fail, ok, warn
 from bot.doctor.slack import slack
@@ -191,6 +192,7 @@ _MODES = {"socket": "Socket Mode", "http": "HTTP mode"}
 CHECKS: tuple[Callable[[Deployment], Iterator[Finding]], ...] = (
     bolt_environment,
     files,
+    anchors,
     systems,
     calendars,
     tickets,

@@ -145,6 +145,17 @@ def test_calendars_and_tickets_are_asked_and_named(installed: Path, tmp_path: Pa
     assert "s3cret" not in shown.stdout
 
 
+@pytest.mark.parametrize(
+    ("folder", "said"), [(".", "ok    anchors: "), ("none", "FAIL  anchors: ")]
+)
+def test_an_anchor_file_that_can_t_be_written_is_named(
+    installed: Path, tmp_path: Path, folder: str, said: str
+) -> None:
+    line = f'anchor_file = "{tmp_path / folder / "anchors"}"\n'
+    (installed / "roles.toml").write_text(policy_text(workspace=WORKSPACE + line))
+    assert said in run("doctor").stdout
+
+
 def test_http_mode_is_examined_too(
     installed: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,6 +158,10 @@ FILE_PROBLEMS = {
         'a connector; did you mean "gateway"?',
     ),
     "no secret": ("[systems.a]\nconnector='gateway'", "roles.toml:1 systems.a.secret: is required"),
+    "a time-stamp authority without its certificates": (
+        '[workspace]\ntsa_url = "https://tsa.example.com"',
+        "workspace.tsa_ca: is required beside tsa_url",
+    ),
     "no leads": ("[workspace]\nleads = []", "workspace.leads: must not be empty"),
     "everybody leads": (
         "[workspace]\nleads = ['everyone']",

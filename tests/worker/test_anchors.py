@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bot.core.effects import Queue
 from bot.operations.audit.anchor_head import anchor_daily
 from bot.operations.audit.ask_verify import ask_verify
@@ -30,6 +32,20 @@ def test_a_log_that_a_lead_verified_is_anchored_in_the_file(
     assert harness.rows("SELECT seq, hash FROM anchors") == [(anchor.seq, anchor.hash)]
     (said,) = harness.slack.texts
     assert said.startswith(f"The audit log is intact: {anchor.seq} records")
+
+
+def test_a_time_stamp_is_stored_and_follows_in_the_file(
+    harness: DeliveryHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = f'anchor_file = "{tmp_path / "anchors"}"\ntsa_url = "https://tsa.example.com"\n'
+    harness.made.set_policy(workspace=f'{WORKSPACE}{keys}tsa_ca = "{tmp_path / "ca.pem"}"\n')
+    harness.active()
+    monkeypatch.setattr("bot.worker.anchors.stamp", lambda url, ca, anchor: "MIIB")
+    anchor_daily(harness.made.world)
+    harness.turn(Queue.DECIDE, times=3)
+    assert harness.rows("SELECT token FROM anchors") == [("MIIB",)]
+    found = anchor_file.read(str(tmp_path / "anchors")).anchors
+    assert [anchor.token for anchor in found] == ["", "MIIB"] and found[0].seq == found[1].seq
 
 
 def test_an_anchor_waits_for_a_file_that_can_t_be_written(

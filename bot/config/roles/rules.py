@@ -70,7 +70,7 @@ def check(data: Table, kinds: Mapping[str, SystemKind]) -> Checked:
         checked.workspace, found = schema.validate(
             schema.WorkspaceTable, workspace, ("workspace",), checked.warnings
         )
-        checked.found += [*found, *_stamp_problems(checked.workspace)]
+        checked.found += [*found, *_stamp_problems(workspace)]
     if "tickets" in data:
         checked.tickets, found = schema.validate(schema.TicketsTable, data["tickets"], ("tickets",))
         checked.found += found
@@ -406,12 +406,12 @@ def _on_call(checked: Checked, _data: Table, name: str, table: object) -> Iterat
         yield (*path, "ical"), "needs packages that are missing: pip install 'access-bot[oncall]'"
 
 
-def _stamp_problems(workspace: schema.WorkspaceTable | None) -> Iterator[KeyProblem]:
-    if workspace is None or not (workspace.tsa_url or workspace.tsa_ca):
+def _stamp_problems(workspace: object) -> Iterator[KeyProblem]:
+    given = {"tsa_url", "tsa_ca"} & set(workspace) if isinstance(workspace, dict) else set()
+    if not given:
         return
-    for key, other in (("tsa_url", "tsa_ca"), ("tsa_ca", "tsa_url")):
-        if getattr(workspace, key) is None:
-            yield ("workspace", key), f"is required beside {other}"
+    for key in sorted({"tsa_url", "tsa_ca"} - given):
+        yield ("workspace", key), f"is required beside {given.pop()}"
     if find_spec("rfc3161_client") is None:
         yield ("workspace", "tsa_url"), "needs the extra `tsa`: pip install 'access-bot[tsa]'"
 
