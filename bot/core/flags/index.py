@@ -18,7 +18,7 @@ longer is still known."""
 LOOKED_BACK = 90 * DAY
 """Seconds of history that a rule compares with."""
 
-MOST = 5000
+MOST = 2000
 """The most facts of one person that are kept, so that one busy person can't fill the memory."""
 
 ENOUGH = 10

@@ -20,8 +20,11 @@ from bot.core.roles import Policy
 from bot.operations._unit_of_work import SYSTEM, Context, UnitOfWork, new_id, unit
 from storage import audit, emergencies, flags
 
-BATCH = 500
-"""The most records that one transaction reads."""
+BATCH = 100
+"""The most records that one transaction checks, so that other writers wait for a moment only."""
+
+AS_OFTEN = 10
+"""Seconds between two looks for emergencies whose review is open for too long."""
 
 MOST_PEOPLE = 1000
 """The most people whose facts are held in memory; beyond it, all are read from the log again."""
@@ -39,16 +42,20 @@ class _Batch:
     start: int
     end: int
     facts: list[Fact]
+    is_last: bool
 
 
 @dataclass(slots=True)
 class FlagRaiser:
     """Reads the log for one process. The index has the facts up to record `_seen`; another process
-    that read on in the meantime makes it out of date."""
+    that read on in the meantime makes it out of date. After record `_idle` there was nothing to
+    do at `_looked_at`."""
 
     world: Context
     _index: Index = field(default_factory=Index)
     _seen: int = -1
+    _idle: int = -1
+    _looked_at: int = 0
 
     def raise_new(self) -> int:
         """Raises what the records since the last call show; returns the number of flags. Raises
@@ -56,13 +63,16 @@ class FlagRaiser:
         count = 0
         while (batch := self._next()) is not None:
             count += self._raise(batch)
-            if len(batch.facts) < BATCH:
+            if batch.is_last:
                 break
         return count
 
     def _next(self) -> _Batch | None:
         """The next facts; None if there are none. Reads without a lock, so that nobody waits."""
         with self.world.db.reading():
+            now, head = self.world.now(), audit.last(self.world.db)
+            if head == self._idle and 0 <= now - self._looked_at < AS_OFTEN:
+                return None
             start = flags.cursor(self.world.db)
             if start is None:
                 self._begin()
@@ -71,14 +81,17 @@ class FlagRaiser:
                 self._index.forget()
                 self._seen = start
             rows = audit.after(self.world.db, start, EVENTS, BATCH)
-            head = audit.last(self.world.db) if len(rows) < BATCH else int(rows[-1][0])
+            is_last = len(rows) < BATCH
+            end = head if is_last else int(rows[-1][0])
             facts = [found for row in rows if (found := fact_of(log_row(row))) is not None]
             facts += self._open_emergencies()
-            if not facts and head - start < BATCH:
+            if not facts and end - start < 10 * BATCH:
+                self._idle, self._looked_at = end, now
                 return None
             for person in {person for fact in facts for person in fact.people}:
                 self._load(person, start)
-        return _Batch(start, head, sorted(facts, key=lambda fact: (fact.at, fact.seq)))
+        facts.sort(key=lambda fact: (fact.at, fact.seq))
+        return _Batch(start, end, facts, is_last)
 
     def _begin(self) -> None:
         """Nothing that happened before the first call is flagged."""
