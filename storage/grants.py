@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from bot.core.lifecycle import GRANT, Move, after, sources
 from bot.core.model import Clock, EndReason, Grant, GrantState, Lease, SystemActions, Urgency
 from storage.database import Database, Reads
+from storage.states import HELD, UNFINISHED
 
 _COLUMNS = (
     "id, request_id, person, role, systems, actions, state, duration, starts_at, ends_at,"
@@ -22,10 +23,6 @@ _MARKS = ", ".join("?" * 20)
 _STATES = {str(state): state for state in GrantState}
 _URGENCIES = {str(urgency): urgency for urgency in Urgency}
 """Calling the enumerations takes ten times as long, and thousands of rows are read at once."""
-
-_LIVE = "state NOT IN ('ended', 'failed')"
-_UNFINISHED = "grants." + _LIVE
-_HELD = "state IN ('scheduled', 'starting', 'active')"
 
 
 def insert(db: Database, g: Grant, leases: Iterable[Lease]) -> None:
@@ -104,9 +101,7 @@ def locked_all(db: Database, ids: Sequence[str]) -> dict[str, Grant]:
 def lock_held(db: Database, ids: Sequence[str]) -> list[Grant]:
     """Returns those of these grants that are still held. Locks in id order to avoid deadlocks."""
     marks = ", ".join("?" * len(ids))
-    sql = (
-        f"SELECT {_COLUMNS} FROM grants WHERE id IN ({marks}) AND {_HELD} ORDER BY id{db.lock_row}"
-    )
+    sql = f"SELECT {_COLUMNS} FROM grants WHERE id IN ({marks}) AND {HELD} ORDER BY id{db.lock_row}"
     return _many(db.rows(sql, *ids)) if ids else []
 
 
@@ -116,7 +111,7 @@ def of_request(db: Database, request: str) -> Grant | None:
 
 def held_by(db: Database, person: str, role: str | None = None) -> list[Grant]:
     """Returns this person's current and upcoming grants, soonest end first."""
-    sql = f"SELECT {_COLUMNS} FROM grants WHERE person = ? AND {_HELD}"
+    sql = f"SELECT {_COLUMNS} FROM grants WHERE person = ? AND {HELD}"
     if role is None:
         return _many(db.rows(sql + " ORDER BY ends_at, id", person))
     return _many(db.rows(sql + " AND role = ? ORDER BY ends_at, id", person, role))
@@ -127,7 +122,7 @@ def held_with_decider(db: Database) -> list[tuple[Grant, str]]:
     columns = ", ".join(f"grants.{name}" for name in _COLUMNS.split(", "))
     sql = (
         f"SELECT {columns}, requests.decided_by FROM grants JOIN requests ON requests.id ="
-        f" grants.request_id WHERE grants.{_HELD} ORDER BY grants.id"
+        f" grants.request_id WHERE grants.{HELD} ORDER BY grants.id"
     )
     rows = db.rows(sql)
     given = _many(row[:-1] for row in rows)
@@ -143,7 +138,7 @@ def live(
 ) -> list[Grant]:
     """Returns the grants that are not over, including unconfirmed revocations, soonest end
     first."""
-    sql, values = f"SELECT {_COLUMNS} FROM grants WHERE {_LIVE}", []
+    sql, values = f"SELECT {_COLUMNS} FROM grants WHERE {UNFINISHED}", []
     for column, value in (("role", role), ("person", person)):
         if value is not None:
             sql += f" AND {column} = ?"
@@ -157,8 +152,8 @@ def needs_of_others(db: Database, grant: str, system: str) -> list[tuple[str, tu
     sql = (
         "SELECT other.id, leases.actions FROM grants this JOIN grants other ON other.person ="
         " this.person JOIN leases ON leases.grant_id = other.id AND leases.system = ? WHERE this.id"
-        " = ? AND other.id <> this.id AND other.state NOT IN ('ended', 'failed') AND other.state IN"
-        " ('starting', 'active') ORDER BY other.id"
+        f" = ? AND other.id <> this.id AND other.{UNFINISHED} AND"
+        " other.state IN ('starting', 'active') ORDER BY other.id"
     )
     return [(str(id), _list(actions)) for id, actions in db.rows(sql, system, grant)]
 
@@ -170,7 +165,7 @@ def needs_beside(db: Reads, ids: Sequence[str]) -> dict[tuple[str, str], set[str
     sql = (
         "SELECT this.id, leases.system, leases.actions FROM grants this JOIN grants other ON"
         " other.person = this.person JOIN leases ON leases.grant_id = other.id WHERE this.id IN"
-        f" ({marks}) AND other.id <> this.id AND other.state NOT IN ('ended', 'failed') AND"
+        f" ({marks}) AND other.id <> this.id AND other.{UNFINISHED} AND"
         " other.state IN ('starting', 'active')"
     )
     found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
@@ -242,7 +237,7 @@ def _due_to_end(db: Reads, now: int, limit: int, lock: str = "") -> list[Grant]:
 def next_to_end(db: Reads, limit: int) -> list[Grant]:
     """Returns the grants that may be on a system now, soonest end first."""
     sql = (
-        f"SELECT {_COLUMNS} FROM grants WHERE {_LIVE} AND (state IN ('active', 'ending') OR "
+        f"SELECT {_COLUMNS} FROM grants WHERE {UNFINISHED} AND (state IN ('active', 'ending') OR "
         "(state = 'starting' AND clock > 0)) ORDER BY ends_at LIMIT ?"
     )
     return _many(db.rows(sql, limit))
@@ -257,7 +252,7 @@ def needs_of(
     sql = (
         "SELECT grants.person, grants.id, leases.system, leases.actions, grants.ends_at FROM"
         f" grants JOIN leases ON leases.grant_id = grants.id WHERE grants.person IN ({marks}) AND"
-        " grants.state NOT IN ('ended', 'failed') AND (grants.state = 'active' OR (grants.state ="
+        f" grants.{UNFINISHED} AND (grants.state = 'active' OR (grants.state ="
         " 'starting' AND grants.clock > 0))"
     )
     return [
@@ -395,7 +390,7 @@ def systems_in_use(db: Database) -> dict[str, str]:
     session that was seen open."""
     sql = (
         "SELECT leases.system, leases.connector FROM grants JOIN leases ON leases.grant_id ="
-        f" grants.id WHERE {_UNFINISHED} UNION SELECT leases.system,"
+        f" grants.id WHERE grants.{UNFINISHED} UNION SELECT leases.system,"
         " leases.connector FROM sessions JOIN leases ON leases.grant_id = sessions.grant_id AND"
         " leases.system = sessions.system WHERE sessions.closed_at IS NULL AND sessions.watched ="
         " 1 ORDER BY 1, 2"
@@ -484,7 +479,7 @@ def gate_until(db: Database, grant: str, system: str) -> int | None:
 
 def counts(db: Database) -> dict[str, int]:
     """Returns the number of grants in each state, without those that are over."""
-    rows = db.rows(f"SELECT state, COUNT(*) FROM grants WHERE {_LIVE} GROUP BY state")
+    rows = db.rows(f"SELECT state, COUNT(*) FROM grants WHERE {UNFINISHED} GROUP BY state")
     return {str(state): int(count) for state, count in rows}
 
 
@@ -498,7 +493,7 @@ def counts_by_system(db: Database) -> dict[str, dict[str, int]]:
     """Returns the number of leases of grants that are not over, by system and state."""
     sql = (
         "SELECT leases.system, leases.state, COUNT(*) FROM grants JOIN leases ON leases.grant_id ="
-        f" grants.id WHERE {_UNFINISHED} GROUP BY leases.system, leases.state"
+        f" grants.id WHERE grants.{UNFINISHED} GROUP BY leases.system, leases.state"
     )
     found: dict[str, dict[str, int]] = {}
     for system, state, count in db.rows(sql):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from bot.core.model import CLOCKS_APART, Directory, Person, folded
 from storage import delegations, key_values
 from storage.database import Database, Reads
+from storage.states import HELD, UNFINISHED
 
 _COLUMNS = "id, name, email, tz, team, checked_at, deleted, bot, guest, stranger, unconfirmed"
 _IDENTITY = "id, email, deleted, bot, guest, stranger, unconfirmed"
@@ -20,7 +21,7 @@ _MOVED = "moved "
 _NAMELESS = "pseudonymised "
 _FIT = f"SELECT id, email FROM people WHERE email <> '' AND {_FLAGS} = 0 ORDER BY id"
 """Members choose their own address: an outsider's must not hide that of one of us."""
-_HELD = "state NOT IN ('ended', 'failed') AND state IN ('scheduled', 'starting', 'active')"
+_HELD = f"{UNFINISHED} AND {HELD}"
 """Repeats the index's condition so that the planner uses the partial index."""
 _WAITING = (
     "SELECT requester, lapses_at FROM requests WHERE state = 'pending' UNION ALL "

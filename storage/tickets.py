@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 
 from storage.database import Database
+from storage.states import HELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def of_live_grants(db: Database) -> list[tuple[str, str, str]]:
     sql = (
         "SELECT grants.id, grants.role, requests.ticket FROM grants"
         " JOIN requests ON requests.id = grants.request_id"
-        " WHERE grants.state IN ('scheduled', 'starting', 'active') AND requests.ticket <> ''"
+        f" WHERE grants.{HELD} AND requests.ticket <> ''"
         " ORDER BY grants.id"
     )
     return [(str(grant), str(role), str(ticket)) for grant, role, ticket in db.rows(sql)]

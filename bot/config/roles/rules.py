@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
@@ -390,11 +390,19 @@ def _risk_problems(role: Table, _data: Table) -> Iterator[KeyProblem]:
         )
 
 
-def _on_call(checked: Checked, _data: Table, name: str, table: object) -> Iterator[KeyProblem]:
-    yield from _name_problems("oncall", name)
-    path = ("oncall", name)
-    model, found = schema.validate(schema.OnCallTable, table, path)
+def _named_table(
+    kind: type[schema.Model], path: tuple[str, str], table: object
+) -> Generator[KeyProblem, None, schema.Model | None]:
+    """Returns this table of a section as a model, or None if it is invalid."""
+    yield from _name_problems(*path)
+    model, found = schema.validate(kind, table, path)
     yield from found
+    return model
+
+
+def _on_call(checked: Checked, _data: Table, name: str, table: object) -> Iterator[KeyProblem]:
+    path = ("oncall", name)
+    model = yield from _named_table(schema.OnCallTable, path, table)
     if model is None:
         return
     checked.on_call[name] = model
@@ -421,10 +429,8 @@ def _can_read_calendars() -> bool:
 
 
 def _bundle(checked: Checked, data: Table, name: str, table: object) -> Iterator[KeyProblem]:
-    yield from _name_problems("bundles", name)
     path = ("bundles", name)
-    model, found = schema.validate(schema.BundleTable, table, path)
-    yield from found
+    model = yield from _named_table(schema.BundleTable, path, table)
     if model is None:
         return
     checked.bundles[name] = model

@@ -27,7 +27,7 @@ from bot.slack.blocks import (
 from bot.slack.ids import Action, Field, Modal
 from bot.slack.views._parts import gives_in_full, role_parts, state_parts
 from bot.slack.views.answers import emergency_lines
-from bot.slack.views.request_modal import notice, option
+from bot.slack.views.request_modal import notice, role_select
 
 IS_DRILL = "drill"
 """The value of the ticked box."""
@@ -54,7 +54,7 @@ def render(
                 " All leads and the approvers of the role are notified, and a lead reviews it.",
             ]
         ),
-        _role_select(role),
+        role_select(Action.CHOOSE_EMERGENCY_ROLE, role),
         *_about(role),
         _duration(role, given),
         text_input(
@@ -68,18 +68,6 @@ def render(
         _drill(),
     ]
     return modal(Modal.EMERGENCY, TITLE, blocks, "Start access now")
-
-
-def _role_select(chosen: Role | None) -> Block:
-    select: Element = {
-        "type": "external_select",
-        "action_id": str(Action.CHOOSE_EMERGENCY_ROLE),
-        "placeholder": plain("What do you need?", 150),
-        "min_query_length": 0,
-    }
-    if chosen is not None:
-        select["initial_option"] = option(chosen)
-    return {**input_block(Field.ROLE, "Role", select), "dispatch_action": True}
 
 
 def _about(role: Role | None) -> list[Block]:

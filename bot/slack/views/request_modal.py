@@ -39,7 +39,7 @@ def render(
     given = values or {}
     role = chosen or (roles[0] if len(roles) == 1 else None)
     blocks = [
-        _role_select(roles, role),
+        role_select(Action.CHOOSE_ROLE, role, _search_hint(roles)),
         *_about(role),
         _duration(role, given),
         _reason(given),
@@ -72,22 +72,26 @@ def notice(title: str, text: str) -> View:
     return modal(Modal.NOTICE, title, [paragraph(spoken(text, 2500))], close="Close")
 
 
-def _role_select(roles: Sequence[Role], chosen: Role | None) -> Block:
+def role_select(action: Action, chosen: Role | None, hint: str = "") -> Block:
     """A menu whose options `listeners.SEARCHES` finds as people type."""
     select: Element = {
         "type": "external_select",
-        "action_id": str(Action.CHOOSE_ROLE),
+        "action_id": str(action),
         "placeholder": plain("What do you need?", 150),
         "min_query_length": 0,
     }
     if chosen is not None:
         select["initial_option"] = option(chosen)
-    hint = (
+    return {**input_block(Field.ROLE, "Role", select, hint), "dispatch_action": True}
+
+
+def _search_hint(roles: Sequence[Role]) -> str:
+    if len(roles) <= FEW:
+        return ""
+    return (
         f"You may ask for {len(roles)} roles. Type a part of a name, title or description to find"
         " one."
     )
-    block = input_block(Field.ROLE, "Role", select, hint if len(roles) > FEW else "")
-    return {**block, "dispatch_action": True}
 
 
 def option(role: Role) -> Element:
