@@ -1,4 +1,4 @@
-"""Tries what docs/threat-model.md says of stolen keys and copies."""
+"""Tests the statements of docs/threat-model.md about stolen keys and copies."""
 
 from __future__ import annotations
 

@@ -207,7 +207,7 @@ def test_a_newcomer_who_does_what_the_tour_says_sees_all_of_the_story(
     step(page, 1)
 
 
-def test_it_goes_on_after_a_reload_and_in_another_window_and_can_be_left(
+def test_it_continues_after_a_reload_and_in_another_window_and_can_be_closed(
     arrive: Arrive, on: DemoEnvironment
 ) -> None:
     page = arrive()
@@ -244,7 +244,7 @@ def test_it_goes_on_after_a_reload_and_in_another_window_and_can_be_left(
     expect(tour(page).get_by_role("heading")).to_be_focused()
 
 
-def test_a_denial_is_no_approval_and_access_from_before_is_gone_on_with(
+def test_a_denial_does_not_advance_the_tour_and_earlier_access_continues_it(
     arrive: Arrive, on: DemoEnvironment
 ) -> None:
     page = arrive()

@@ -142,7 +142,7 @@ ROLES = {
 
 
 @pytest.mark.parametrize(("lines", "words"), ROLES.values(), ids=ROLES)
-def test_a_broad_role_is_told_with_file_line_and_key(lines: str, words: str) -> None:
+def test_the_warning_about_a_broad_role_has_file_line_and_key(lines: str, words: str) -> None:
     (warning,) = (
         warnings_of(shop_admin=lines) if "max_duration" not in lines else _with(shop_admin=lines)
     )

@@ -1,4 +1,4 @@
-"""What is told about a roles.toml that is wrong, and on which line."""
+"""The problems of an invalid roles.toml, and their lines."""
 
 from __future__ import annotations
 
@@ -413,7 +413,7 @@ def test_a_setting_that_can_t_be_filled_in_is_told(value: str, problem: str) -> 
     assert f"systems.it.token: {problem}" in found
 
 
-def test_a_secret_of_the_environment_is_not_in_what_is_told_of_settings() -> None:
+def test_a_secret_of_the_environment_is_in_no_problem_of_settings() -> None:
     text = policy_text(
         systems=SYSTEMS + '[systems.it]\nconnector = "okta"\nurl = "${U}"\ntoken = "t"\n'
     )

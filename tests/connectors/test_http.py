@@ -1,4 +1,4 @@
-"""The HTTP call of connectors, tried on servers that behave and on servers that don't."""
+"""The HTTP call of connectors, with servers that behave and servers that don't."""
 
 from __future__ import annotations
 

@@ -222,7 +222,7 @@ def test_the_signature_is_over_time_and_body_as_they_are_sent() -> None:
     )
 
 
-def test_a_key_is_the_same_for_every_try_of_one_thing_and_of_nothing_else() -> None:
+def test_a_key_is_the_same_for_every_attempt_of_one_call_and_unique_to_it() -> None:
     later = replace(A_GRANT, starts_at=NOW + 60, ends_at=NOW + 7200)
     assert key_of("grant", A_GRANT) == key_of("grant", later)
     assert key_of("revoke", A_GRANT) == key_of("revoke", later)

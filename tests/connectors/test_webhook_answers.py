@@ -77,7 +77,7 @@ def test_no_answer_or_one_that_says_no_state_is_tried_again(serve: Any) -> None:
 @pytest.mark.parametrize(
     "serve", [silent, dripping(b"HTTP/1.1 200 OK\r\n\r\n" + GOOD)], ids=["silent", "dripping"]
 )
-def test_a_receiver_that_takes_for_ever_is_given_the_timeout(serve: Any) -> None:
+def test_a_receiver_that_never_answers_is_given_the_timeout(serve: Any) -> None:
     with raw_server(serve) as server, pytest.raises(OutcomeUnknown, match="the time was over"):
         hook(server.url, timeout=1).grant(A_GRANT)
 

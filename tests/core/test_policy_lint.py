@@ -350,7 +350,7 @@ def test_what_is_meant_is_not_told(text: str) -> None:
     assert found(text) == []
 
 
-def test_what_is_meant_in_one_role_is_told_of_another() -> None:
+def test_a_warning_accepted_in_one_role_is_still_given_for_another() -> None:
     meant = ROLE + 'ticket = "OPS-1"\nmeant = { weak-ticket = "one ticket for the whole audit" }'
     (told,) = found(file(OTHER + 'ticket = "OPS-2"', role=meant))
     assert (told.name, told.problem.key) == ("weak-ticket", "roles.other.ticket")

@@ -228,7 +228,7 @@ def _assert_said(company: Company, requests: set[str], times: int, undelivered: 
 def _lives(
     company: Company, found: Counter[tuple[str, str]]
 ) -> dict[str, list[tuple[object, ...]]]:
-    """Everything on record about these grants, for whoever reads the failure."""
+    """All records about these grants, for the report of a failed test."""
     sql = 'SELECT seq, at, event, system, reason, detail FROM audit WHERE "grant" = ? ORDER BY seq'
     return {grant: company.rows(sql, grant) for grant, _ in found}
 

@@ -36,7 +36,7 @@ def company(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
         assert found.reactions() == []
 
 
-def test_an_end_that_is_not_confirmed_is_told_acknowledged_by_a_lead_and_gone_at_last(
+def test_an_unconfirmed_end_is_alerted_acknowledged_by_a_lead_and_finally_confirmed(
     company: Company, files: Path
 ) -> None:
     who, lead = company.newcomer(), company.chiara

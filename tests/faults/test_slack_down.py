@@ -181,7 +181,7 @@ def test_who_asks_hears_that_nobody_saw_it_when_no_channel_takes_it(company: Com
         company.sandbox.admin.add_to_channel("#access-approvals")
 
 
-def test_a_missing_scope_reaches_the_security_channel_once_and_whoever_waits_for_the_file(
+def test_a_missing_scope_reaches_the_security_channel_and_the_waiting_lead_once(
     company: Company,
 ) -> None:
     company.expect("can't be done")

@@ -70,7 +70,7 @@ def seqs(made: Made) -> list[int]:
 
 
 def standalone(made: Made, *bundles: Path) -> tuple[int, str]:
-    """What the verifier of the documents says of an export."""
+    """The result of the documented verifier for an export."""
     export = made.path.parent / "export.jsonl"
     export.write_text("".join(json_lines(audit.walk(made.world.db))))
     command = [sys.executable, "-I", str(VERIFIER), *map(str, bundles), str(export)]

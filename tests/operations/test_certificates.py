@@ -107,7 +107,7 @@ def test_an_expired_certificate_leaves_the_list_an_hour_later(
     assert made.count("ssh_certificates") == 0
 
 
-def test_a_certificate_that_was_never_revoked_is_gone_only_when_it_is_over(
+def test_a_certificate_that_was_never_revoked_counts_as_ended_only_after_its_expiry(
     made: Made, kept: StoredCertificates
 ) -> None:
     grant = allowed(made, kept)

@@ -1,4 +1,4 @@
-"""Break-glass: who gets in, what is stored and told, the next one of the same person, and the
+"""Break-glass: who may start it, its records and notes, the next one of the same person, and the
 review."""
 
 from __future__ import annotations

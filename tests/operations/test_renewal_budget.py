@@ -87,7 +87,7 @@ class TestBeyond:
             "renewal_quota": True,
         }
 
-    def test_the_longest_total_stays_a_limit_whoever_decides(self, made: Made) -> None:
+    def test_the_longest_total_stays_a_limit_for_every_decider(self, made: Made) -> None:
         made.set_policy(shop_admin='max_duration = "2h"\nmax_total = "3h"\nmax_renewals = 1')
         grant = made.a_grant(duration=2 * HOUR)
         made.clock.at += HOUR // 2

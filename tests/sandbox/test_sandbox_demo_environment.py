@@ -25,7 +25,7 @@ from bot.sandbox.snapshot import restore
 HOME = {"type": "home", "blocks": [{"type": "divider"}]}
 
 
-def test_a_workspace_is_gone_on_with_as_it_was(sandbox: Sandbox, client: WebClient) -> None:
+def test_a_workspace_is_restored_as_it_was(sandbox: Sandbox, client: WebClient) -> None:
     ana = sandbox.person("ana")
     posted = client.chat_postMessage(channel=ana.id, text="kept")
     client.files_upload_v2(channel="D0ANASOUZA", filename="log.csv", content="a,b")
@@ -84,7 +84,7 @@ class Gate(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def shop(tmp_path: Path, sandbox: Sandbox) -> Iterator[Page]:
-    """The protected page, whose gate knows the token `good`; the workspace hears of its answers."""
+    """The protected page, whose gate accepts the token `good`; its answers are reported."""
     Gate.good, Gate.cookies = {"good"}, []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Gate)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

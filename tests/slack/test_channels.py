@@ -193,7 +193,7 @@ def test_when_the_security_channel_is_another_one_each_lead_hears_it_too(office:
     assert sum(words in each for each in office.dms("chiara")) == 1
 
 
-def test_names_are_looked_up_once_in_ten_minutes_whoever_asks(office: Office) -> None:
+def test_names_are_looked_up_once_in_ten_minutes_for_all_callers(office: Office) -> None:
     office.made.clock.at = (office.made.clock.at // 600 + 1) * 600
     assert [look_up_channels_in_turn(office.made.world) for _ in range(3)] == [True, False, False]
     office.made.clock.at += 599

@@ -101,7 +101,7 @@ def test_an_approver_whom_nobody_knows_is_not_asked_for_twice(driver: SlackDrive
 
 
 @pytest.mark.parametrize("action", [Action.APPROVE, Action.DENY, Action.EDIT])
-def test_who_may_not_decide_is_told_at_once_and_on_record(
+def test_a_person_without_the_right_to_decide_is_refused_at_once_and_on_record(
     driver: SlackDriver, action: Action
 ) -> None:
     request = pending(driver)
@@ -463,7 +463,7 @@ def test_a_renewal_that_needs_an_approval_says_so(driver: SlackDriver) -> None:
 
 
 @pytest.mark.parametrize("action", [Action.RENEW, Action.DONE, Action.CANCEL])
-def test_a_press_in_app_home_shows_it_anew(driver: SlackDriver, action: Action) -> None:
+def test_a_press_in_app_home_shows_it_again(driver: SlackDriver, action: Action) -> None:
     grant, request = driver.made.a_grant(), pending(driver, "reports-read")
     driver.pass_time(1800)
     driver.press(action, request if action is Action.CANCEL else grant.id, view=a_home())
@@ -472,7 +472,7 @@ def test_a_press_in_app_home_shows_it_anew(driver: SlackDriver, action: Action) 
 
 
 @pytest.mark.parametrize("action", [Action.APPROVE, Action.DENY, Action.EDIT])
-def test_a_stale_decision_in_app_home_shows_it_anew(driver: SlackDriver, action: Action) -> None:
+def test_a_stale_decision_in_app_home_shows_it_again(driver: SlackDriver, action: Action) -> None:
     request = pending(driver)
     deny(driver, request)
     driver.press(action, request, BEN, view=a_home())
@@ -726,7 +726,7 @@ def test_asking_for_what_is_held_is_said_at_the_role(driver: SlackDriver) -> Non
     assert "renew" in reply["errors"][Field.ROLE]
 
 
-def test_a_form_without_inputs_is_told_in_its_place(driver: SlackDriver) -> None:
+def test_a_refusal_replaces_a_form_without_inputs(driver: SlackDriver) -> None:
     body = a_submission(Modal.REQUEST, FORM)
     body["view"]["blocks"] = []
     body["view"]["state"] = {"values": {}}
@@ -753,14 +753,16 @@ def test_the_message_shortcut_opens_the_form_with_the_message_quoted(driver: Sla
     )
 
 
-def test_a_form_that_comes_too_late_for_a_shortcut_is_told_by_message(driver: SlackDriver) -> None:
+def test_a_form_that_comes_too_late_for_a_shortcut_is_reported_by_message(
+    driver: SlackDriver,
+) -> None:
     driver.views.error = "expired_trigger_id"
     driver.send(a_shortcut(Shortcut.REQUEST))
     assert [(who, where) for who, where, _ in replies(driver)] == [(ANA, "")]
 
 
 @pytest.mark.parametrize("action", [Action.DENY, Action.EDIT, Action.REQUEST])
-def test_a_form_that_comes_too_late_for_a_press_is_told_by_message(
+def test_a_form_that_comes_too_late_for_a_press_is_reported_by_message(
     driver: SlackDriver, action: Action
 ) -> None:
     driver.views.error = "expired_trigger_id"
@@ -960,7 +962,7 @@ def test_a_form_keeps_what_was_typed_while_the_database_is_away(
 
 
 @pytest.mark.parametrize("kind", [kind for kind, _ in everything(ANA)])
-def test_what_nobody_foresaw_is_logged_and_told_with_the_same_reference(
+def test_an_unexpected_error_is_logged_and_reported_with_the_same_reference(
     driver: SlackDriver,
     kind: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -978,7 +980,7 @@ def test_what_nobody_foresaw_is_logged_and_told_with_the_same_reference(
     assert reference in reply.body + words([call for _, call in driver.views.calls])
 
 
-def test_when_not_even_that_can_be_told_it_is_still_acknowledged(
+def test_a_payload_is_acknowledged_even_if_its_error_can_not_be_reported(
     driver: SlackDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver.views.error = RuntimeError("no network")

@@ -210,7 +210,7 @@ class TestOrder:
         _done(database, started)
         assert [row.kind for row in _claim(database, queue=Queue.END)] == [Kind.END_LEASE]
 
-    def test_an_end_waits_for_a_start_in_hand_and_for_none_that_waits_itself(
+    def test_an_end_waits_for_a_claimed_start_and_not_for_a_waiting_one(
         self, database: Database
     ) -> None:
         _add(
@@ -239,7 +239,7 @@ class TestOrder:
     def test_renewals_on_different_systems_do_not_wait_for_each_other(
         self, database: Database
     ) -> None:
-        """The second of each system waits for its first, and an end for those in hand."""
+        """A row waits for the row before it of its system, and an end for claimed starts."""
         renewed = [extend_lease("g", system) for system in ("a", "b", "a", "b")]
         _add(database, *renewed, end_lease("g", "a"))
         first = _claim(database, queue=Queue.START)
@@ -339,7 +339,7 @@ class TestClaims:
             assert not outbox.any_due(database, Queue.SLACK, NOW)
             assert outbox.any_due(database, Queue.SLACK, NOW + 10)
 
-    def test_the_first_of_each_queue_says_when_it_is_due_in_whoever_s_hands_it_is(
+    def test_the_first_row_of_each_queue_gives_its_due_time_whichever_process_claimed_it(
         self, database: Database
     ) -> None:
         with database.reading():
@@ -395,13 +395,13 @@ class TestRunNow:
             assert outbox.run_now(database, ["a"], NOW)
         assert _keys(_claim(database)) == ["a"]
 
-    def test_what_is_in_hand_is_not_hurried(self, database: Database) -> None:
+    def test_claimed_rows_are_not_made_due_earlier(self, database: Database) -> None:
         _add(database, _effect("a"))
         _claim(database)
         with database.transaction():
             assert not outbox.run_now(database, ["a"], NOW)
 
-    def test_what_waits_is_dropped_and_what_is_in_hand_is_not(self, database: Database) -> None:
+    def test_waiting_rows_are_dropped_and_claimed_rows_are_not(self, database: Database) -> None:
         _add(database, _effect("a"), _effect("a"), _effect("b"))
         (held,) = _claim(database, limit=1)
         with database.transaction():

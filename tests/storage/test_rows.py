@@ -31,7 +31,7 @@ class TestKeyValues:
 
         assert sum(together(database, [put] * 8)) == 1
 
-    def test_a_key_is_claimed_once_by_whoever_comes_first(self, database: Database) -> None:
+    def test_a_key_is_claimed_once_by_the_first_caller(self, database: Database) -> None:
         def claim() -> bool:
             with database.transaction():
                 return key_values.claim_key(database, "k", START)

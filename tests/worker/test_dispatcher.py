@@ -72,7 +72,7 @@ def test_the_end_of_a_start_that_nobody_has_begun_waits_for_no_thread(
     assert running.system.count_calls("grant", late.id) == 0
 
 
-def test_an_end_never_overtakes_a_start_in_hand_and_follows_it_at_once(
+def test_an_end_never_overtakes_a_running_start_and_follows_it_at_once(
     running: DeliveryHarness,
 ) -> None:
     grant = running.starting()
@@ -123,7 +123,7 @@ def test_an_extension_that_waits_is_dropped_by_an_end(harness: DeliveryHarness) 
 # --- trying again
 
 
-def test_a_renewal_that_a_system_does_not_confirm_is_told_once_and_so_is_that_it_has_at_last(
+def test_an_unconfirmed_renewal_is_reported_once_and_so_is_its_confirmation(
     harness: DeliveryHarness,
 ) -> None:
     """It was told as renewed, and a system that keeps an end of its own locks the holder out at the
@@ -165,7 +165,7 @@ def test_a_renewal_that_a_system_confirms_within_seconds_is_told_as_renewed_only
     assert harness.slack.notes(SECURITY) == []
 
 
-def test_an_end_is_tried_for_ever_with_growing_pauses(harness: DeliveryHarness) -> None:
+def test_an_end_is_retried_indefinitely_with_growing_pauses(harness: DeliveryHarness) -> None:
     grant = harness.active()
     harness.system.failing["revoke"] = SystemUnavailable("the API is down")
     harness.release(grant)
@@ -448,7 +448,7 @@ def test_claims_are_kept_while_a_system_takes_its_time(running: DeliveryHarness)
     assert running.system.count_calls("revoke") == 1
 
 
-def test_what_a_dead_process_had_in_hand_is_taken_over_when_its_claim_has_run_out(
+def test_rows_of_a_dead_process_are_taken_over_when_its_claim_has_expired(
     harness: DeliveryHarness,
 ) -> None:
     grant = harness.active()
@@ -707,7 +707,7 @@ def test_ends_wait_until_all_that_are_due_have_been_asked_for(running: DeliveryH
     until(lambda: running.state(grant) is GrantState.ENDED)
 
 
-def test_ends_do_not_wait_for_ever_until_all_have_been_asked_for(
+def test_ends_wait_only_so_long_for_a_batch_that_is_being_written(
     running: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bot.worker.dispatcher, "HOLD", 0.3)
@@ -885,7 +885,7 @@ def _raise(error: Exception, *_: object) -> int:
 
 
 class Witness(FakeMessenger):
-    """What the rows said of a grant's use at the moment at which its end was told."""
+    """The use of a grant in the database at the moment at which its end was reported."""
 
     def __init__(self, made: Made) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""An emergency while something else is broken: access starts anyway, and everybody hears of it when
+"""An emergency while something else is broken: access starts anyway, and everybody is notified when
 Slack is back."""
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def test_access_starts_before_anything_is_said(work: DeliveryHarness) -> None:
     assert recipients(work) == TOLD
 
 
-def test_while_slack_is_down_access_starts_and_all_are_told_when_it_is_back(
+def test_while_slack_is_down_access_starts_and_all_are_notified_when_it_is_back(
     work: DeliveryHarness,
 ) -> None:
     down = SystemUnavailable("Slack does not answer")

@@ -175,7 +175,7 @@ def _asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize(("system", "found"), [("files", 1), ("dark", 0)])
 def test_how_far_back_it_looks(place: Place, system: str, found: int) -> None:
-    """A system that lists what is there shows it for ever; one that can't is asked for what ended
+    """A system that lists what is there keeps showing it; one that can't is asked for what ended
     lately."""
     grant = place.over(system)
     place.put(f"access-{grant.id}", system)
@@ -386,7 +386,7 @@ def test_what_the_system_keeps_is_told_and_still_known(place: Place) -> None:
     assert place.look() == [found]
 
 
-def test_what_is_gone_by_itself_meanwhile_is_as_good_as_removed(place: Place) -> None:
+def test_access_that_disappeared_meanwhile_counts_as_removed(place: Place) -> None:
     found = one_stray(place)
     (place.folders["files"] / found.name).unlink()
     removal = place.survey.remove(found.id)

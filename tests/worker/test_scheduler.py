@@ -124,7 +124,7 @@ def test_a_deadline_that_another_process_set_brings_the_sweep_forward(running: R
     assert running.asked_at(grant) >= grant.ends_at
 
 
-def test_a_deadline_that_nobody_told_of_is_found_by_looking(running: Running) -> None:
+def test_a_deadline_without_a_wake_up_is_found_by_the_periodic_check(running: Running) -> None:
     elsewhere = replace(
         running.made, world=replace(running.made.world, wake=lambda queues, due: None)
     )
@@ -221,7 +221,7 @@ def test_a_job_that_fails_has_a_next_time(make_running: Callable[..., Running]) 
 
 
 def test_on_a_machine_too_busy_to_keep_time_every_job_has_its_turn(tmp_path: Path) -> None:
-    """Whoever is held up between reading two clocks sees one of them set, perhaps at every look."""
+    """A process that is held up between reading two clocks may take that for a changed clock."""
     made, clock, ran, ahead = make_world(tmp_path), Clock(), list[float](), [0.0]
     every = PeriodicJob(0.5, lambda: ran.append(time.monotonic()))
     jobs = Scheduler(

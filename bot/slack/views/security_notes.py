@@ -313,43 +313,28 @@ def _reconciled(facts: Facts) -> Message:
 
 def _use_after_end(facts: Facts) -> Message:
     system, person = str(facts["system"]), str(facts["person"])
-    opened, ended = int(str(facts["opened_at"])), int(str(facts["ended_at"]))
-    origin: list[Part] = (
-        [" from ", typed(str(facts["origin"]), 200, "code")] if facts["origin"] else []
-    )
-    story = (
-        "was opened after it had ended"
-        if opened > ended
-        else "is still open, although it has ended"
-    )
     return message(
         f"Access {_name(facts['grant'])} of {who_text(person)} was used on {_name(system)} beyond"
         " its end.",
-        paragraph(
-            [
-                bold("Access was used after its end"),
-                " on ",
-                bold(system),
-                ": a session of ",
-                who(person),
-                *origin,
-            ],
-            [
-                f"{story}. Opened ",
-                date(opened),
-                "; grant ",
-                code(str(facts["grant"])),
-                " ended ",
-                date(ended),
-                ".",
-            ],
-            [
-                "The session is ",
-                typed(str(facts["session"]), 200, "code"),
-                ". Close the session on that system and find out why it was possible.",
-            ],
-        ),
+        paragraph(*_session_lines(facts, system, person)),
     )
+
+
+def _session_lines(facts: Facts, system: str, person: str) -> list[list[Part]]:
+    """The session that was used after the end, when it was opened, and what to do."""
+    opened, ended = int(str(facts["opened_at"])), int(str(facts["ended_at"]))
+    after, still = "was opened after it had ended", "is still open, although it has ended"
+    session: list[Part] = [": a session of ", who(person)]
+    if facts["origin"]:
+        session += [" from ", typed(str(facts["origin"]), 200, "code")]
+    times: list[Part] = [f"{after if opened > ended else still}. Opened ", date(opened)]
+    grant: list[Part] = ["; grant ", code(str(facts["grant"])), " ended ", date(ended), "."]
+    advice = ". Close the session on that system and find out why it was possible."
+    return [
+        [bold("Access was used after its end"), " on ", bold(system), *session],
+        [*times, *grant],
+        ["The session is ", typed(str(facts["session"]), 200, "code"), advice],
+    ]
 
 
 def _panic_on(facts: Facts) -> Message:
