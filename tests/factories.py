@@ -83,7 +83,7 @@ class Made:
     """Whether the test changed rows directly, so that the log differs from them."""
 
     def another_process(self, db: Database | None = None) -> Context:
-        """The same database in another process, which has nothing cached."""
+        """Another process on this database, with empty caches."""
         ours = self.world
         return Context(db or ours.db, ours.now, ours.policy, ours.chain, ours.sign, ours.wake)
 

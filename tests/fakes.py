@@ -145,7 +145,7 @@ class FakeMessenger:
             raise self.unwell
 
     def __getattr__(self, name: str) -> Callable[[Work], None]:
-        """The same method takes every kind of message."""
+        """One method takes every kind of message."""
         if name.startswith("_"):
             raise AttributeError(name)
         return lambda work: self.deliver(work.row.kind, [(row.kind, row.data) for row in work.rows])
@@ -167,7 +167,7 @@ class FakeMessenger:
         ]
 
     def attempts(self, to: str) -> int:
-        """How often a message to that person or channel was tried."""
+        """The number of attempts to send a message to that person or channel."""
         return sum(
             any(to in (d.get("person"), d.get("channel")) for _, d in message)
             for message in list(self.tried)

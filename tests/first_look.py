@@ -20,7 +20,8 @@ from tests.fakes import FakeMessenger, FakeSystem, FakeSystems
 
 
 class Slack(WebClient):
-    """What Slack answers about groups and people. `error` is what every call is refused with."""
+    """The answers of Slack about groups and people. `error` is the reason for which every call is
+    refused."""
 
     def __init__(
         self, groups: dict[str, Sequence[str]], emails: dict[str, str] | None = None

@@ -12,24 +12,31 @@ from tests.factories import ANA, BEN, LEA, Made, a_person
 
 DAY = 86400
 
-BUNDLES = """
+
+def bundle_text(now: tuple[str, str], by_mentor: str, may_ask: str, may_ask_after: str) -> str:
+    """The bundle `engineer`. `now` has the role and duration of its first stage."""
+    role, duration = now
+    return f"""
 [bundles.engineer]
 title = "New engineer"
 suggest_for = ["@engineers"]
 max = "30d"
 [[bundles.engineer.stages]]
 after = "0d"
-roles = ["shop-admin"]
-duration = "4h"
+roles = ["{role}"]
+duration = "{duration}"
 [[bundles.engineer.stages]]
 after = "7d"
 needs = "mentor"
-roles = ["shop-deploy"]
+roles = ["{by_mentor}"]
 duration = "4h"
 [[bundles.engineer.stages]]
-after = "14d"
-may_ask = ["on-call"]
+after = "{may_ask_after}"
+may_ask = ["{may_ask}"]
 """
+
+
+BUNDLES = bundle_text(("shop-admin", "4h"), "shop-deploy", "on-call", "14d")
 
 ON_CALL = """
 title = "Shop, on call"

@@ -80,7 +80,7 @@ def names(nodes: list[ast.stmt]) -> set[str]:
 
 
 def missing(place: str) -> str:
-    """What is wrong with an answer of the table, or ""."""
+    """The problem of an answer in the table, or ""."""
     path, _, symbol = place.partition(":")
     if not symbol:
         return f"{place} names no symbol"

@@ -45,7 +45,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Folder:
 
 @pytest.fixture
 def folder(installed: Folder) -> Iterator[Folder]:
-    """The same, with nothing else in it, while nobody else uses the documents' ports."""
+    """The installed folder without other files, while nobody else uses the documents' ports."""
     with alone(Path(tempfile.gettempdir()) / "access-bot-ports.lock"):
         if taken := [port for port in PORTS if not is_free(port)]:
             pytest.skip(f"{PORT_TAKEN}: {taken[0]}")

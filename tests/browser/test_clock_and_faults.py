@@ -36,7 +36,7 @@ def granted(on: DemoEnvironment, name: str, asked: str) -> None:
 
 
 def banner(one: Window, title: str) -> Locator:
-    """What the page tells of a trouble."""
+    """The text of the page about a fault."""
     return one.page.get_by_role("region", name=title)
 
 

@@ -1,5 +1,5 @@
-"""What all commands have in common: help, errors, prompts, and the actor; and the commands that set
-up the bot."""
+"""Help, errors, prompts and the actor, as all commands have them, and the commands that set up the
+bot."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def installed(configured: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatc
 
 
 def bad(shown: Result) -> list[str]:
-    """What is not ok, after making sure that every line has the one form."""
+    """The findings that are not ok, after a check of the form of every line."""
     lines = shown.stdout.splitlines()
     assert all(LINE.fullmatch(line) for line in lines), shown.output
     assert shown.stderr == ""

@@ -1,5 +1,5 @@
-"""What the environment may say, where secrets may come from, and what is told when it is not
-enough."""
+"""Settings from the environment, the places of secrets, and the problems when something is missing
+or wrong."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Receiver:
         return f"http://127.0.0.1:{self.port}/access"
 
     def lets_in(self, code: str) -> bool:
-        """Whether the door opens for this code, tried as a visitor does."""
+        """Whether a visitor with this code is let in."""
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as line:
             line.request("GET", f"/door/{code}")
             return line.getresponse().status == 200

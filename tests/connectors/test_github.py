@@ -1,5 +1,4 @@
-"""The github connector, tried on a stand-in that was written from GitHub's published API
-description."""
+"""The github connector, on a fake server that follows GitHub's published API description."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The kubernetes connector, tried by TLS on a stand-in that was written from the published API
-reference."""
+"""The kubernetes connector, by TLS on a fake server that follows the published API reference."""
 
 from __future__ import annotations
 

@@ -310,7 +310,7 @@ def test_what_keeps_it_from_ending_is_told_and_nobody_gets_in_meanwhile(
 def test_what_another_holder_has_locked_holds_up_neither_the_end_of_access_nor_a_start(
     it: Postgres, server: PasswordServer
 ) -> None:
-    """Who grants something to a role keeps it from being dropped until that is committed."""
+    """An open transaction that grants something to a role keeps the role from being dropped."""
     other, order, next_one = an_order(*MAKER, person=CARA), an_order(), an_order()
     it.grant(other)
     it.grant(order)

@@ -1,4 +1,4 @@
-"""What an action on a PostgreSQL system may say, and that nothing else comes through."""
+"""The actions that a PostgreSQL system accepts, and those that it refuses."""
 
 from __future__ import annotations
 

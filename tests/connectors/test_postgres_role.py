@@ -1,4 +1,4 @@
-"""What the role of a grant is, its password, and how it is known again."""
+"""The login role of a grant: its rights, its password, and how the bot recognises it."""
 
 from __future__ import annotations
 

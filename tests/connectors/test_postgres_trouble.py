@@ -1,5 +1,5 @@
-"""What the postgres connector does not give, and what it makes of servers, accounts and settings
-that are not well."""
+"""Refusals of the postgres connector, and its errors about servers, accounts and settings that are
+wrong."""
 
 from __future__ import annotations
 

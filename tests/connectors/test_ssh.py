@@ -39,7 +39,7 @@ class TestSsh(GatedSite, Contract):
 
 
 class TestOwn(GatedSite):
-    """What only ssh has. The `rig` of a test may have more settings or actions of its own."""
+    """Rules that only ssh has. The `rig` of a test may have more settings or actions of its own."""
 
     made, it, order = Contract.made, Contract.it, Contract.order
 

@@ -1,4 +1,4 @@
-"""What may be pasted as a public key, and where the key that signs may come from."""
+"""Public keys that holders may paste, and the sources of the key that signs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What the webhook connector makes of answers: of good ones, slow ones, credentials, and everything
-else."""
+"""Answers to the webhook connector: good ones, slow ones, credentials, and invalid ones."""
 
 from __future__ import annotations
 

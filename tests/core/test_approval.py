@@ -1,4 +1,4 @@
-"""Who may decide and when it is decided, as values."""
+"""The right to decide, and the count of votes, as values."""
 
 from __future__ import annotations
 

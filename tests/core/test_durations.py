@@ -1,4 +1,4 @@
-"""What a duration in roles.toml may look like, and how durations are shown."""
+"""The durations that roles.toml accepts, and how durations are shown."""
 
 from __future__ import annotations
 

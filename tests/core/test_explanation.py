@@ -1,4 +1,4 @@
-"""What would happen to a request of now, with its reasons as text, and what a role says."""
+"""Explanations of a role and of a request made now, with the reasons as text."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What `access-bot check` warns of, each with a case that is just not one; and how a file says that
-it is meant."""
+"""The warnings of `access-bot check`, each with a case that is just not one, and how a file accepts
+them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recorded request comes to under another roles.toml, and what the difference means."""
+"""The outcome of a recorded request under another roles.toml, and the meaning of the difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request's record has of its requester."""
+"""The facts about the requester in a request's record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is recorded of a checked request: never a query, a token or an e-mail."""
+"""The recorded path of a checked request, without any query, token or e-mail."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""Whole lifecycles of every kind, and afterwards every message that anybody can see in the
-workspace: none offers or claims what is over.
-"""
+"""Whole lifecycles of every kind. Afterwards, no message in the workspace offers or claims
+access."""
 
 from __future__ import annotations
 

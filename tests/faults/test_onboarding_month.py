@@ -10,32 +10,17 @@ import pytest
 from bot.sandbox import Person
 from tests.faults.running_bot import ROLES, Company
 from tests.faults.test_sandbox_clock import Led, launch
+from tests.ramps import bundle_text
 from tests.waiting import until
 
 HOUR, DAY = 3600, 86400
 
-BUNDLE = """
+EMERGENCY = """
 [roles.brief.emergency]
 members = ["@oncall-backend"]
 max_duration = "1h"
-
-[bundles.engineer]
-title = "New engineer"
-suggest_for = ["@engineers"]
-max = "30d"
-[[bundles.engineer.stages]]
-after = "0d"
-roles = ["reports-read"]
-duration = "3d"
-[[bundles.engineer.stages]]
-after = "7d"
-needs = "mentor"
-roles = ["shop-admin"]
-duration = "4h"
-[[bundles.engineer.stages]]
-after = "21d"
-may_ask = ["oncall"]
 """
+BUNDLE = EMERGENCY + bundle_text(("reports-read", "3d"), "shop-admin", "oncall", "21d")
 
 
 class Month:

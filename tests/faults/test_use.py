@@ -1,5 +1,5 @@
-"""What the real bot reports in Slack about use: how often at the end, and an alert if access was
-used after its end."""
+"""Reports of use in Slack by the real bot: the count at the end, and an alert about use after the
+end."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ OTHER = "key-two-0123456789-0123456789-0123456789"
 
 
 def _with_keys(made: Made, *keys: str) -> Context:
-    """The same database in a process that has just started, with these keys."""
+    """A process that has just started on this database, with these keys."""
     return replace(made.world, chain=audit.Chain(Signer(keys)))
 
 

@@ -48,7 +48,7 @@ def made(tmp_path: Path) -> Iterator[Made]:
 
 @dataclass
 class Yesterday:
-    """What was active when the copy was made, and has ended since."""
+    """Grants that were active when the copy was made, and that have ended since."""
 
     file: Path
     active: str

@@ -30,7 +30,7 @@ OTHER = "key-two-0123456789-0123456789-0123456789"
 
 
 def _restarted(made: Made, *keys: str) -> Context:
-    """The same database in a process that has just started."""
+    """A process that has just started on this database."""
     world = replace(made.world, chain=audit.Chain(Signer(keys or KEYS)))
     begin_log(world)
     return world

@@ -531,8 +531,7 @@ class Lifecycle(RuleBasedStateMachine):
             holds()
 
     def teardown(self) -> None:
-        """Whatever happened: when everything works again, all access ends, and the log is one
-        chain."""
+        """When everything works again, all access ends, and the log is one chain."""
         try:
             self._come_to_rest()
         finally:

@@ -57,7 +57,7 @@ def roles_of(made: Made, person: str = ANA) -> list[tuple[str, str]]:
 
 
 def notified(made: Made, note: str) -> list[str]:
-    """Who was sent this note about a ramp."""
+    """The people who were sent this note about a ramp."""
     sql = "SELECT person, data FROM outbox WHERE kind = 'ramp_note' ORDER BY id"
     sent = [json.loads(data) for _, data in made.rows(sql)]
     return sorted(data["person"] for data in sent if data["note"] == note)
@@ -291,7 +291,7 @@ PLAIN = ON_CALL.replace('["@sre"]', '["everyone"]')
 
 class TestLeftOut:
     def opened(self, made: Made, ramp: Ramp) -> dict[str, str]:
-        """What the mentor's stage leaves out when it is opened on its day."""
+        """The roles that the mentor's stage leaves out when it is opened on its day."""
         made.clock.at += 7 * DAY
         see_all(made)
         sweep_ramps(made.world)

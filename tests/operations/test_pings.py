@@ -46,7 +46,7 @@ def _asked(made: Made, workspace: str = WORKSPACE, more: str = "") -> str:
 
 
 def _sweep(made: Made, at: int) -> int:
-    """What the clock sends at that time."""
+    """The messages that the sweep sends at that time."""
     made.forget_work()
     made.clock.at = at
     ping_due(made.world)

@@ -1,4 +1,4 @@
-"""What the bot keeps of use and of people who have left, and for how long."""
+"""The data about use and about people who have left, and how long the bot keeps it."""
 
 from __future__ import annotations
 

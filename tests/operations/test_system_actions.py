@@ -130,7 +130,7 @@ def test_a_changed_action_of_one_system_is_not_approved_or_renewed(both: Made) -
 
 
 def test_a_moved_action_is_not_renewed(both: Made) -> None:
-    """The same actions in all, each on the other system."""
+    """The role keeps its actions as a whole, but each is on the other system."""
     grant = both.a_grant("both")
     moved = BOTH.replace('"orders:read"', '"X"').replace('"reports:read"', '"orders:read"')
     both.set_policy(both=moved.replace('"X"', '"reports:read"'))

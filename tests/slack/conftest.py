@@ -21,5 +21,5 @@ def driver(sqlite_url: str, tmp_path: Path) -> Iterator[SlackDriver]:
 
 @pytest.fixture
 def stored(made: Made) -> SlackDriver:
-    """The same, on each of the two databases."""
+    """The driver on each of the two databases."""
     return make_driver(made)

@@ -88,7 +88,7 @@ class SlackPeople:
 
 @dataclass
 class SlackDriver:
-    """What people do in Slack, and the results."""
+    """Sends the actions of people in Slack to the app, and reads the results."""
 
     made: Made
     app: App

@@ -39,7 +39,7 @@ KEY = Prompt("Public key", "One line.")
 
 
 class Asked:
-    """What systems answer, when a test lets them."""
+    """Answers of systems, which wait until a test releases them."""
 
     def __init__(self) -> None:
         self.given: list[Mapping[str, str]] = []

@@ -1,5 +1,4 @@
-"""Who is asked, as people see it in Slack: mentions, direct messages, absence by command and in
-Home."""
+"""Mentions, direct messages and absences of deciders, as people see them in Slack."""
 
 from __future__ import annotations
 
@@ -36,7 +35,7 @@ DAY = 86400
 
 
 def _pings(office: Office) -> list[dict[str, Any]]:
-    """What was posted in threads, oldest first."""
+    """The posts in threads, oldest first."""
     posts = [call["args"] for call in office.calls("chat.postMessage")]
     return [each for each in posts if each.get("thread_ts")]
 

@@ -61,7 +61,7 @@ def deny(driver: SlackDriver, request: str) -> None:
 
 
 def replies(driver: SlackDriver) -> list[tuple[str, str, str]]:
-    """Who was left a private answer, where, and in which words or by which note."""
+    """The private answers: person, channel, and the words or the note."""
     return [
         (w["person"], w["channel"], str(w.get("text") or w.get("why") or w["note"]))
         for w in driver.work("answer")

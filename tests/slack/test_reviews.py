@@ -206,7 +206,7 @@ class Slack:
 
 
 def deliver(made: Made, effect: effects.Effect) -> list[tuple[str, dict[str, Any]]]:
-    """What the messenger sends for this work."""
+    """The messages that the messenger sends for this work."""
     slack = Slack()
     messenger = Messenger(slack, made.world)  # type: ignore[arg-type]
     made.forget_work()

@@ -1,4 +1,4 @@
-"""What the Socket Mode connection adds to Slack's own client: no needless polling, no certificates
+"""The Socket Mode connection beyond Slack's own client: no needless polling, and no certificates
 without TLS."""
 
 from __future__ import annotations

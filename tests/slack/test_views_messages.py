@@ -1,4 +1,4 @@
-"""What approvers, requesters, threads and the security channel read."""
+"""The messages to approvers, requesters, threads and the security channel."""
 
 from dataclasses import replace
 from textwrap import wrap

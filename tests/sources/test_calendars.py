@@ -1,5 +1,5 @@
-"""Who is on call by a calendar: recurring, moved and cancelled shifts, time zones, and calendars
-that are hostile, huge or slow, from real servers and files."""
+"""Shifts from calendars: recurring, moved and cancelled ones, time zones, and calendars that are
+hostile, huge or slow, from real servers and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What each kind of stream sends, against real sockets and files, and when it counts as taken."""
+"""The records that each kind of stream sends to real sockets and files, and when they count as
+taken."""
 
 from __future__ import annotations
 

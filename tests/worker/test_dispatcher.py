@@ -126,8 +126,8 @@ def test_an_extension_that_waits_is_dropped_by_an_end(harness: DeliveryHarness) 
 def test_an_unconfirmed_renewal_is_reported_once_and_so_is_its_confirmation(
     harness: DeliveryHarness,
 ) -> None:
-    """It was told as renewed, and a system that keeps an end of its own locks the holder out at the
-    old one."""
+    """The holder was notified of a renewal, but a system that keeps its own end still locks them
+    out at the old one."""
 
     def sent_notes() -> list[str]:
         said = [each for message in harness.slack.sent for each in message]
@@ -476,8 +476,8 @@ def test_a_message_that_two_processes_died_with_is_not_sent_a_third_time(
 def test_no_more_messages_are_claimed_than_there_are_threads_to_send_them(
     running: DeliveryHarness,
 ) -> None:
-    """What is claimed when a process is killed might have been sent; so nothing is that could not
-    be."""
+    """A message may have been sent when its process is killed after the claim, so few are
+    claimed."""
     blocked = threading.Event()
     real = running.slack.deliver
 

@@ -1,4 +1,4 @@
-"""What is really on the systems against what the rows say, on a real if small system."""
+"""Compares the access on a small real system with the database."""
 
 from __future__ import annotations
 
@@ -145,7 +145,8 @@ def test_what_lists_its_own_is_not_asked_about_each_end(
 def test_a_slow_system_says_how_much_was_not_looked_at_and_what_was_found_is_kept(
     place: Place, monkeypatch: pytest.MonkeyPatch, system: str
 ) -> None:
-    """What is missing where it can list, what is left where it can't, is asked for one by one."""
+    """Each grant is looked up alone when a listing lacks its access, or when the system cannot
+    list."""
     for person in (ANA, CARA, DAN):
         grant = place.hold(system, person) if system == "files" else place.over(system, person)
         file = place.folders[system] / f"access-{grant.id}"

@@ -83,8 +83,8 @@ def running(make_running: Callable[..., Running]) -> Running:
 
 @dataclass
 class Step:
-    """A step of the sweep that counts, waits where it is told to, and fails as long as there is
-    something to raise."""
+    """A step of the sweep that counts, waits on request, and fails as long as there is something to
+    raise."""
 
     ran: int = 0
     inside: bool = False
