@@ -54,6 +54,28 @@ def test_unset_variables_do_not_stop_it(tmp_path: Path) -> None:
     assert rules == [role.auto_approve for role in whole.roles.values()]
 
 
+STREAMS = """
+[[stream]]
+kind = "syslog"
+address = "${SIEM_HOST}:6514"
+[[stream]]
+kind = "webhook"
+url = "${SIEM_URL}"
+secret = "${SIEM_SECRET}"
+"""
+
+
+def test_unset_variables_of_streams_do_not_stop_it(tmp_path: Path) -> None:
+    found = read(tmp_path, policy_text() + STREAMS)
+    assert sorted((each.kind, each.name) for each in found.streams) == [
+        ("syslog", "syslog"),
+        ("webhook", "webhook"),
+    ]
+    assert not changes(
+        summary(found), summary(read(tmp_path, policy_text() + STREAMS + "\n# more"))
+    )
+
+
 def test_two_files_with_the_same_variables_do_not_differ(tmp_path: Path) -> None:
     text = policy_text(shop_admin=SHOP)
     assert not changes(summary(read(tmp_path, text)), summary(read(tmp_path, text + "\n# more")))

@@ -280,6 +280,25 @@ RULES = {
         "tickets: was jira https://a.example: open, is jira https://a.example: found",
         True,
     ),
+    "a stream less": (
+        '[[stream]]\nkind = "file"\npath = "a"\n[[stream]]\nkind = "file"\nname = "b"\npath = "b"',
+        '[[stream]]\nkind = "file"\npath = "a"',
+        "stream: removed b (file)",
+        True,
+    ),
+    "a stream more": ("", '[[stream]]\nkind = "file"\npath = "a"', "stream: added file", False),
+    "a log that is kept for a time": (
+        "",
+        '[retention]\nlog = "1y"',
+        "retention: was none, is log 366d",
+        True,
+    ),
+    "everything is kept again": (
+        '[retention]\nusage = "90d"',
+        "",
+        "retention: was usage 90d, is none",
+        False,
+    ),
     "a longer stage": (
         BUNDLE.format("1h"),
         BUNDLE.format("2h"),

@@ -10,12 +10,15 @@ from pydantic import BaseModel
 
 from bot.config.roles.parse import decode_policy, given_in, read_content
 from bot.config.roles.rules import Checked
-from bot.config.roles.schema import OnCallTable, TicketsTable
+from bot.config.roles.schema import STREAM_TABLES, OnCallTable, TicketsTable
 from bot.core.roles import Key, Policy, SystemKind
 from bot.core.values import Expanded
 
 _STAND_IN = "https://not-set.invalid/"
 """Stands for every variable that is not set."""
+
+_NOWHERE = ("not-set.invalid", 1)
+"""Stands for the host and port of a syslog stream."""
 
 
 class _NoSettings(BaseModel):
@@ -41,8 +44,9 @@ class _Environ(Mapping[str, str]):
 def policy_without_secrets(
     path: str, environ: Mapping[str, str], kinds: Mapping[str, SystemKind]
 ) -> Policy:
-    """The policy in the file at `path`. A table below [systems], [oncall] and [tickets] that reads
-    a variable which is not set is not checked. Nothing can be given with it. Raises ConfigError."""
+    """The policy in the file at `path`. A table below [systems], [oncall], [tickets] and [[stream]]
+    that reads a variable which is not set is not checked. Nothing can be given with it. Raises
+    ConfigError."""
     return decode_policy(read_content(path), path, _Environ(environ), kinds, _stand_in)
 
 
@@ -62,6 +66,10 @@ def _stand_in(checked: Checked, data: dict[str, Any]) -> None:
         elif path[0] == "systems" and table.get("connector") in checked.kinds:
             system = str(table["connector"]), _NoSettings()
             checked.systems.setdefault(str(path[1]), system)
+        elif path[0] == "stream" and (model := STREAM_TABLES.get(str(table.get("kind")))):
+            stream = model.model_construct(None, **_as_written(table) | {"address": _NOWHERE})
+            if stream.name not in [each.name for each in checked.streams]:
+                checked.streams.append(stream)
 
 
 def _open_tables(data: dict[str, Any]) -> Iterator[Key]:
@@ -74,6 +82,12 @@ def _open_tables(data: dict[str, Any]) -> Iterator[Key]:
             for name, table in (named.items() if isinstance(named, dict) else ())
             if isinstance(table, dict)
         ]
+    streams = data.get("stream")
+    tables += [
+        ("stream", place)
+        for place, table in enumerate(streams if isinstance(streams, list) else ())
+        if isinstance(table, dict)
+    ]
     yield from (path for path in tables if _STAND_IN in given_in(_at(data, path)).values())
 
 
