@@ -107,6 +107,10 @@ def _edit(copy: Copy) -> None:
     copy.db.execute("UPDATE audit SET actor = 'U0EVE' WHERE seq = 3")
 
 
+def _edit_the_last(copy: Copy) -> None:
+    copy.db.execute("UPDATE audit SET actor = 'U0EVE' WHERE seq = (SELECT MAX(seq) FROM audit)")
+
+
 def _delete(copy: Copy) -> None:
     copy.db.execute("DELETE FROM audit WHERE seq = 3")
 
@@ -161,6 +165,7 @@ TAMPERING: dict[str, tuple[Callable[[Copy], None], bool, bool, bool]] = {
     # found by verify without anchors, with them, and by the verifier in docs/ with them
     "nothing": (_untouched, False, False, False),
     "a record is edited": (_edit, True, True, True),
+    "the last record is edited": (_edit_the_last, True, True, True),
     "a record is deleted": (_delete, True, True, True),
     "records change places": (_reorder, True, True, True),
     "a record is inserted, with the key": (_insert, False, True, True),
