@@ -20,7 +20,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command(epilog="Example: access-bot backup /backups/access-2026-11-29.db")
 @click.argument("file", type=FILE)
 def backup(file: Path) -> None:
-    """Write a consistent copy of the database to FILE, while the bot runs."""
+    """Copy the database into a file while the bot runs."""
     with opened("backup") as base:
         digest = write_backup(base.world, actor(), file)
         if isinstance(digest, Refused):
@@ -33,10 +33,10 @@ def backup(file: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @yes_option
 def restore(file: Path, yes: bool) -> None:
-    """Replace the database with the copy in FILE. Stop every process first.
+    """Put a copy of the database back.
 
-    All access in the copy ends, because it may have ended since, and nothing new is given until
-    `access-bot resume`.
+    Stop every process first. All access in the copy ends, because it may have ended since, and
+    nothing new is given until `access-bot resume`.
     """
     base = build_base(load("restore"), Source.CLI, only_ending=True)
     confirm(

@@ -63,8 +63,10 @@ _POLICIES = Table(
 )
 @click.option("--seed", help="Text that draws the sample; default: the period.")
 def evidence(begin: str, until: str, out: Path, size: int, seed: str | None) -> None:
-    """Write a folder that an auditor takes as it is: who asked, who decided, who had what until
-    when, and how that is proved. The folder must not exist. It is recorded.
+    """Write the auditor's folder.
+
+    It says who asked, who decided, who had what until when, and how that is proved. The folder
+    must not exist. It is recorded.
 
     Exit code 0: written. 1: written, but the audit log is broken. 2: not written, or the audit log
     could not be checked.

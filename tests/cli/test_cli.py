@@ -87,7 +87,9 @@ def test_the_commands_are_those_that_scripts_depend_on() -> None:
         *("demo", "sandbox", "emergency", "policy explain", "policy diff"),
         *(f"onboarding {verb}" for verb in ("list", "start", "pause", "resume", "end")),
         *("grants list", "grants revoke", "requests list", "requests approve", "requests deny"),
-        *("audit list", "audit export", "audit verify", "usage list"),
+        *("audit list", "audit export", "audit verify", "audit archive", "usage list"),
+        *("backup", "restore", "people pseudonymise", "evidence", "flags list", "flags replay"),
+        *(f"reviews {verb}" for verb in ("list", "start", "show", "decide")),
     }
 
 
