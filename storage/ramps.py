@@ -145,6 +145,11 @@ def add_grant(db: Database, ramp: str, number: int, grant: str) -> None:
     )
 
 
+def gave(db: Database, grant: str) -> bool:
+    """Tells whether a stage gave this grant."""
+    return db.row("SELECT 1 FROM ramp_grants WHERE grant_id = ?", grant) is not None
+
+
 def grants_of(db: Database, ramp: str) -> list[tuple[int, str]]:
     """Returns stage and id of every grant that a ramp gave, in their order."""
     sql = "SELECT number, grant_id FROM ramp_grants WHERE ramp_id = ? ORDER BY number, grant_id"

@@ -7,7 +7,7 @@ from bot.core.authority import decider_references
 from bot.core.model import RULE, Grant, Request
 from bot.core.roles import Role
 from bot.operations._unit_of_work import Snapshot
-from storage import preapprovals, requests
+from storage import preapprovals, ramps, requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,14 @@ class ApprovedAhead:
 
 
 def approved_ahead(u: Snapshot, grant: Grant) -> ApprovedAhead | None:
-    """What approved this grant in advance for a later start; None where people decided, and where
-    it started at once."""
+    """What approved this grant in advance for a later start; None where people decided, where it
+    started at once, and for a stage of an onboarding, whose plan a lead approved."""
     request = requests.get(u.db, grant.request)
     if request is None or request.decided_at is None or grant.starts_at <= request.decided_at:
         return None
     by = request.decided_by or ""
     if by.startswith(RULE):
+        if ramps.gave(u.db, grant.id):
+            return None
         return ApprovedAhead(request, by.removeprefix(RULE))
     return ApprovedAhead(request, "") if preapprovals.used_for(u.db, request.id) else None

@@ -15,7 +15,9 @@ from bot.core.model import GrantState, RampState
 from bot.core.onboarding import Ramp, StageState
 from bot.operations.absence.come_back import come_back
 from bot.operations.absence.go_away import Away, go_away
+from bot.operations.grants.begin_attempt import begin_attempt
 from bot.operations.grants.panic import panic, resume
+from bot.operations.grants.start_due import start_due
 from bot.operations.onboarding import change_ramp
 from bot.operations.onboarding.describe_ramp import (
     RampView,
@@ -262,6 +264,13 @@ class TestStages:
             ("starting", begun, begun + 4 * 3600),
             ("scheduled", begun + 4 * 3600, begun + 6 * 3600),
         ]
+        record_loaded(made.world, made.world.policy())
+        made.clock.at = begun + 4 * 3600
+        see_all(made)
+        made.set_groups()
+        start_due(made.world)
+        ((later,),) = made.rows("SELECT id FROM grants WHERE starts_at > ?", begun)
+        assert begin_attempt(made.world, later), "no rule has to stand for it"
 
     def test_a_pending_request_for_a_given_role_is_withdrawn(self, made: Made) -> None:
         set_bundles(made)
