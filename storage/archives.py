@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bot.core.audit import Event
+from bot.core.audit_ramps import RAMP_EVENTS
 from bot.core.retention import Archived, archived_in
 from storage.audit import COLUMN_LIST
 from storage.database import Database, Reads
+from storage.ramps import IS_OPEN
 
 _OF_REQUESTS = (
     "votes",
@@ -72,7 +74,8 @@ def last_before(db: Reads, at: int) -> int:
 
 def first_needed(db: Reads, last: int, since: int) -> int | None:
     """Returns the first record up to `last` that is about a request that is not over, or that has a
-    record from `since` on; also the record of a delegation that holds. None if there is none."""
+    record from `since` on; also the record of a delegation that holds, and those of onboardings
+    since the first one that is not over was planned. None if there is none."""
     needed = [
         db.row(f"SELECT MIN(seq) FROM audit WHERE seq <= ? AND request IN ({sql})", last, *values)
         for sql, values in (
@@ -88,6 +91,15 @@ def first_needed(db: Reads, last: int, since: int) -> int | None:
             " a.actor = d.giver AND a.event = ? GROUP BY d.giver) AS given WHERE seq <= ?",
             Event.DELEGATION_GIVEN,
             last,
+        )
+    )
+    since_plan = ", ".join("?" * len(RAMP_EVENTS))
+    needed.append(
+        db.row(
+            f"SELECT MIN(seq) FROM audit WHERE seq <= ? AND event IN ({since_plan}) AND at >="
+            f" (SELECT MIN(planned_at) FROM ramps WHERE {IS_OPEN})",
+            last,
+            *RAMP_EVENTS,
         )
     )
     found = [int(row[0]) for row in needed if row and row[0] is not None]

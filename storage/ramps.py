@@ -2,14 +2,15 @@
 them."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bot.core.audit_ramps import RAMP_EVENTS
 from bot.core.lifecycle import RAMP, Move, after, sources
 from bot.core.model import RampState
 from bot.core.onboarding import OPEN, PlannedStage, Ramp, StageState
-from storage.database import Database
+from storage.database import Database, Reads
 
 _COLUMNS = (
     "id, bundle, title, newcomer, email, mentor, lead, state, planned_at, starts_at, longest, pins,"
@@ -19,7 +20,7 @@ _STAGE = (
     "ramp_id, number, after_start, by_mentor, roles, duration, may_ask, state, opened_at,"
     " opened_by, left_out"
 )
-_IS_OPEN = f"state IN ({', '.join(repr(str(state)) for state in RampState if state in OPEN)})"
+IS_OPEN = f"state IN ({', '.join(repr(str(state)) for state in RampState if state in OPEN)})"
 
 
 def insert(db: Database, r: Ramp) -> bool:
@@ -54,11 +55,18 @@ def locked(db: Database, ramp: str) -> Ramp | None:
     return _one(db, db.row(f"SELECT {_COLUMNS} FROM ramps WHERE id = ?{db.lock_row}", ramp))
 
 
-def open_ramps(db: Database) -> list[Ramp]:
+def open_ramps(db: Reads) -> list[Ramp]:
     """Returns every ramp that is not over, oldest first."""
     return _many(
-        db, db.rows(f"SELECT {_COLUMNS} FROM ramps WHERE {_IS_OPEN} ORDER BY planned_at, id")
+        db, db.rows(f"SELECT {_COLUMNS} FROM ramps WHERE {IS_OPEN} ORDER BY planned_at, id")
     )
+
+
+def recorded(db: Reads) -> Iterator[tuple[str, str, str]]:
+    """Streams event, subject and detail of every record about an onboarding, oldest first."""
+    marks = ", ".join("?" * len(RAMP_EVENTS))
+    sql = f"SELECT event, subject, detail FROM audit WHERE event IN ({marks}) ORDER BY seq"
+    return db.stream(sql, *RAMP_EVENTS)
 
 
 def latest(db: Database, limit: int) -> list[Ramp]:
@@ -69,25 +77,25 @@ def latest(db: Database, limit: int) -> list[Ramp]:
 
 def open_of(db: Database, newcomer: str) -> Ramp | None:
     """Returns the open ramp of a newcomer."""
-    sql = f"SELECT {_COLUMNS} FROM ramps WHERE newcomer = ? AND newcomer <> '' AND {_IS_OPEN}"
+    sql = f"SELECT {_COLUMNS} FROM ramps WHERE newcomer = ? AND newcomer <> '' AND {IS_OPEN}"
     return _one(db, db.row(sql, newcomer))
 
 
 def open_with(db: Database, person: str) -> list[str]:
     """Returns the ids of open ramps of which this person is the newcomer or the mentor."""
-    sql = f"SELECT id FROM ramps WHERE {_IS_OPEN} AND (newcomer = ? OR mentor = ?) ORDER BY id"
+    sql = f"SELECT id FROM ramps WHERE {IS_OPEN} AND (newcomer = ? OR mentor = ?) ORDER BY id"
     return [str(ramp) for (ramp,) in db.rows(sql, person, person)]
 
 
 def mentored_by(db: Database, mentor: str) -> list[Ramp]:
     """Returns the open ramps of which this person is the mentor."""
-    sql = f"SELECT {_COLUMNS} FROM ramps WHERE {_IS_OPEN} AND mentor = ? ORDER BY id"
+    sql = f"SELECT {_COLUMNS} FROM ramps WHERE {IS_OPEN} AND mentor = ? ORDER BY id"
     return _many(db, db.rows(sql, mentor))
 
 
 def people_in(db: Database) -> set[str]:
     """Returns the newcomers and mentors of all open ramps."""
-    rows = db.rows(f"SELECT newcomer, mentor FROM ramps WHERE {_IS_OPEN}")
+    rows = db.rows(f"SELECT newcomer, mentor FROM ramps WHERE {IS_OPEN}")
     return {str(person) for pair in rows for person in pair if person}
 
 
@@ -114,7 +122,7 @@ def forget_email(db: Database, newcomer: str) -> None:
 
 def set_mentor(db: Database, ramp: str, mentor: str, before: str) -> bool:
     """Names another mentor; returns False if somebody did meanwhile."""
-    sql = f"UPDATE ramps SET mentor = ? WHERE id = ? AND mentor = ? AND mentor <> ? AND {_IS_OPEN}"
+    sql = f"UPDATE ramps SET mentor = ? WHERE id = ? AND mentor = ? AND mentor <> ? AND {IS_OPEN}"
     return db.run(sql, mentor, ramp, before, mentor) == 1
 
 
@@ -211,7 +219,7 @@ def drop_newcomer(db: Database, person: str) -> bool:
     return db.run("DELETE FROM newcomers WHERE person = ?", person) == 1
 
 
-def _many(db: Database, rows: Iterable[tuple[Any, ...]]) -> list[Ramp]:
+def _many(db: Reads, rows: Iterable[tuple[Any, ...]]) -> list[Ramp]:
     found = list(rows)
     stages = _stages(db, [str(row[0]) for row in found])
     return [_ramp(row, stages.get(str(row[0]), ())) for row in found]
@@ -228,7 +236,7 @@ def _ramp(row: tuple[Any, ...], stages: Sequence[PlannedStage]) -> Ramp:
     return Ramp(*values)
 
 
-def _stages(db: Database, ids: Sequence[str]) -> dict[str, list[PlannedStage]]:
+def _stages(db: Reads, ids: Sequence[str]) -> dict[str, list[PlannedStage]]:
     """Returns the stages of these ramps with one query."""
     marks = ", ".join("?" * len(ids))
     sql = f"SELECT {_STAGE} FROM ramp_stages WHERE ramp_id IN ({marks}) ORDER BY ramp_id, number"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from bot.core.approval import Refused
+from bot.core.audit import rfc3339
 from bot.core.criteria import Facts, denied_by, reason_of_denial
 from bot.core.durations import format_duration
 from bot.core.eligibility import may_ask_at_all, may_request
@@ -100,6 +101,24 @@ def pins(bundle: Bundle, roles: Mapping[str, Role]) -> dict[str, str]:
     """The fingerprints of the roles that the bundle gives."""
     named = {name for stage in bundle.stages for name in stage.roles}
     return {name: roles[name].fingerprint for name in sorted(named) if name in roles}
+
+
+def plan_on_record(ramp: Ramp) -> list[dict[str, object]]:
+    """The whole plan of a ramp, as the audit log keeps it."""
+    return [_stage_on_record(ramp, stage) for stage in ramp.stages]
+
+
+def _stage_on_record(ramp: Ramp, stage: PlannedStage) -> dict[str, object]:
+    at = ramp.opens_at(stage)
+    return {
+        "stage": stage.number,
+        "after": stage.after,
+        "opens_at": rfc3339(at) if at is not None else "",
+        "needs": "mentor" if stage.by_mentor else "date",
+        "roles": list(stage.roles),
+        "duration": stage.duration,
+        "may_ask": list(stage.may_ask),
+    }
 
 
 def next_stage(ramp: Ramp) -> PlannedStage | None:

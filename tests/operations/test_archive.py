@@ -15,6 +15,7 @@ import pytest
 from bot.core.approval import Refused
 from bot.core.audit_export import json_lines
 from bot.core.model import Grant
+from bot.core.onboarding import Ramp
 from bot.core.retention import YEAR
 from bot.operations.audit import archive_log as archiving
 from bot.operations.audit.archive_log import (
@@ -26,10 +27,12 @@ from bot.operations.audit.archive_log import (
 )
 from bot.operations.audit.verify_audit import INTERRUPTED, said
 from bot.operations.grants.release_grant import release_grant
+from bot.operations.onboarding.start_ramp import Start, start_ramp
 from bot.operations.usage.count_usage import sum_usage
 from storage import audit
 from tests.builders import SYSTEMS
-from tests.factories import ANA, CARA, DAN, START, Made
+from tests.factories import ANA, BEN, CARA, DAN, LEA, START, Made
+from tests.ramps import BUNDLES, see_all, set_bundles
 
 DAY = 86400
 EVE = "os:eve"
@@ -233,6 +236,22 @@ def test_access_that_is_not_over_is_not_archived(made: Made, tmp_path: Path) -> 
     again = archive_log(made.world, EVE, tmp_path / "second.zip")
     assert isinstance(again, Refused) and "not over" in again.reason
     assert not (tmp_path / "second.zip").exists()
+
+
+def test_an_onboarding_that_is_not_over_is_not_archived(made: Made, tmp_path: Path) -> None:
+    set_bundles(made, BUNDLES + '[retention]\nlog = "1y"\n')
+    a_past_grant(made, CARA)
+    see_all(made)
+    made.clock.at += DAY
+    see_all(made)
+    made.set_groups()
+    planned = start_ramp(made.world, LEA, Start("engineer", email="ola@example.com", mentor=BEN))
+    assert isinstance(planned, Ramp), planned
+    made.clock.at += 2 * YEAR
+    bundle = archived(made, tmp_path / "first.zip")
+    ((first,),) = made.rows("SELECT MIN(seq) FROM audit WHERE event = 'onboarding:ramp:planned'")
+    assert bundle.last == int(str(first)) - 1
+    assert made.verdict().is_intact
 
 
 def test_records_that_a_stream_has_not_sent_are_not_archived(

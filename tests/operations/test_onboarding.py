@@ -708,3 +708,41 @@ def test_a_plan_waits_while_nobody_knows_who_the_leads_are(made: Made) -> None:
         key_values.put(made.world.db, "groups read", str(START))
     sweep_ramps(made.world)
     assert now(made, ramp).state is RampState.PLANNED
+
+
+FORGED = {
+    "another mentor": ("UPDATE ramps SET mentor = 'U0EVE'", "mentor is U0EVE, the log says U0BEN"),
+    "another newcomer": ("UPDATE ramps SET newcomer = 'U0EVE'", "newcomer is U0EVE"),
+    "another lead": ("UPDATE ramps SET lead = 'U0EVE'", "lead is U0EVE"),
+    "it runs again": (
+        "UPDATE ramps SET state = 'running'",
+        "state is running, the log says paused",
+    ),
+    "a longer one": ("UPDATE ramps SET longest = longest + 1", "end is"),
+    "another role": (
+        "UPDATE ramp_stages SET may_ask = '[\"shop-deploy\"]' WHERE number = 3",
+        "its plan is not the one of the log",
+    ),
+    "a stage that was opened": (
+        "UPDATE ramp_stages SET state = 'opened' WHERE number = 3",
+        "stages that are open is",
+    ),
+    "an invented one": (
+        "INSERT INTO ramps (id, bundle, title, newcomer, email, mentor, lead, state, planned_at,"
+        " longest, pins) VALUES ('o1', 'b', 'B', 'U0EVE', '', '', 'U0LEA', 'running', 0, 1, '{}')",
+        "onboarding of U0EVE by b: no record says that it was planned",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_verify_finds_an_onboarding_that_differs_from_the_log(made: Made, what: str) -> None:
+    set_bundles(made)
+    ramp = a_ramp(made)
+    assert isinstance(change_ramp.pause(made.world, LEA, ramp.id), Ramp)
+    assert made.verdict().broken is None
+    sql, told_as = FORGED[what]
+    made.forged = True
+    with made.world.db.transaction():
+        made.world.db.run(sql)
+    assert any(told_as in each.what for each in made.verdict().differences), made.verdict()

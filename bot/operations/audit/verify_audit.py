@@ -8,11 +8,12 @@ from itertools import islice
 
 from bot.core.anchors import AnchorCheck, AnchorSource, CheckStamp
 from bot.core.audit import GENESIS, Break, Event, check_links, marked_break, parsed_detail
+from bot.core.audit_ramps import RampRecord, ramp_difference
 from bot.core.audit_story import Difference, Story, differences
 from bot.core.retention import Archived, beginning
 from bot.operations._unit_of_work import Context
 from bot.operations.process.forget_old import MONTH
-from storage import anchors, archives, audit, delegations, preapprovals
+from storage import anchors, archives, audit, delegations, preapprovals, ramps
 from storage.audit_stories import stories
 from storage.database import Reads
 
@@ -87,9 +88,9 @@ def verify_audit(
     outside: Outside = Outside(),
 ) -> Verdict:
     """Finds an edited, deleted, inserted, reordered or cut-off record, a log that was changed
-    before more was written, and requests, votes, delegations, pre-approvals, grants, leases,
-    tokens and certificates that differ from it; also a log, or a whole database, that was put back
-    to a copy older than an anchor. Raises StorageUnavailable.
+    before more was written, and requests, votes, delegations, pre-approvals, open onboardings,
+    grants, leases, tokens and certificates that differ from it; also a log, or a whole database,
+    that was put back to a copy older than an anchor. Raises StorageUnavailable.
 
     Reads everything as it was at one moment, and blocks no writer.
     """
@@ -220,6 +221,17 @@ def _of_story(
     return [Difference(archived.seq, f"request {story.id} was archived, and is there again")]
 
 
+def _invented_ramps(view: Reads, last: int) -> Iterator[Difference]:
+    """Open onboardings that differ from their records: they would give access and rights."""
+    of_ramp: dict[str, list[RampRecord]] = {}
+    for event, subject, text in ramps.recorded(view):
+        detail = parsed_detail(text)
+        of_ramp.setdefault(str(detail.get("ramp")), []).append(RampRecord(event, subject, detail))
+    for ramp in ramps.open_ramps(view):
+        if what := ramp_difference(ramp, of_ramp.get(ramp.id, [])):
+            yield Difference(last, what)
+
+
 def _compared(verdict: Verdict, view: Reads, now: int, archived: Archived | None) -> Verdict:
     """Returns the verdict with all differences between log and rows; the first one is where the log
     is broken."""
@@ -235,6 +247,7 @@ def _compared(verdict: Verdict, view: Reads, now: int, archived: Archived | None
         rows = (
             *_invented_delegations(view, verdict.records),
             *_invented_preapprovals(view, verdict.records, now),
+            *_invented_ramps(view, verdict.records),
         )
         for invented in rows:
             count += 1

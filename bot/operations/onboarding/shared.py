@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
 from bot.core import effects
-from bot.core.audit import Entry, Event, rfc3339
+from bot.core.audit import Entry, Event
 from bot.core.criteria import Facts
-from bot.core.onboarding import OPEN, PlannedStage, Ramp, mentors_of
+from bot.core.onboarding import OPEN, Ramp, mentors_of
 from bot.operations._unit_of_work import HOME_LASTS, Snapshot, UnitOfWork
 from bot.operations.messages.notify_each_lead import leads_of
 from storage import outbox, private_answers, ramps
@@ -33,24 +33,6 @@ def ramp_record(u: UnitOfWork, event: Event, actor: str, ramp: Ramp, **detail: o
         "email": ramp.email,
     }
     u.entries.append(Entry(event, actor, ramp.newcomer, detail={**about, **detail}))
-
-
-def plan_on_record(ramp: Ramp) -> list[dict[str, object]]:
-    """The whole plan of a ramp, as the audit log keeps it."""
-    return [_stage_on_record(ramp, stage) for stage in ramp.stages]
-
-
-def _stage_on_record(ramp: Ramp, stage: PlannedStage) -> dict[str, object]:
-    at = ramp.opens_at(stage)
-    return {
-        "stage": stage.number,
-        "after": stage.after,
-        "opens_at": rfc3339(at) if at is not None else "",
-        "needs": "mentor" if stage.by_mentor else "date",
-        "roles": list(stage.roles),
-        "duration": stage.duration,
-        "may_ask": list(stage.may_ask),
-    }
 
 
 def notify(u: UnitOfWork, people: Iterable[str], ramp: Ramp, note: str, number: int = 0) -> None:

@@ -6,7 +6,15 @@ from bot.core.approval import Refused
 from bot.core.audit import Event, rfc3339
 from bot.core.lifecycle import Move
 from bot.core.model import Person, RampState, folded
-from bot.core.onboarding import LATEST_START, Ramp, may_start, pins, planned, rule_of
+from bot.core.onboarding import (
+    LATEST_START,
+    Ramp,
+    may_start,
+    pins,
+    plan_on_record,
+    planned,
+    rule_of,
+)
 from bot.core.roles import Policy
 from bot.core.rules import Bundle
 from bot.core.values import classify, did_you_mean
@@ -17,7 +25,6 @@ from bot.operations.onboarding.shared import (
     acting_mentors,
     lead_of,
     notify,
-    plan_on_record,
     ramp_record,
     refresh_ramp,
 )
