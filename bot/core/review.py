@@ -315,12 +315,13 @@ def identity(ref: str, directory: Directory) -> str:
 
 
 def is_written(item: Item, role: Role | None, directory: Directory) -> bool:
-    """Whether roles.toml still has a standing requester or approver, under this name or another."""
+    """Whether roles.toml still has a standing requester or approver, under this name or another;
+    also while it is unknown for whom another name stands."""
     if role is None:
         return False
     refs = role.approvers if item.kind is ItemKind.APPROVER else role.requesters
     known = {identity(ref, directory) for ref in refs}
-    return item.about in refs or item.facts.get("id") in known
+    return item.about in refs or item.facts.get("id") in known or bool(directory.unresolved(refs))
 
 
 def change_of(role: Role, ending: Sequence[Item]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,7 @@ from bot.slack.ids import Action, Modal
 from bot.slack.messenger import Messenger
 from bot.slack.payloads import BadPayload
 from bot.slack.views import home, review_modal, security_notes
+from bot.slack.views._fit import REPLY_BYTES
 from tests.factories import ANA, BEN, CARA, LEA, Made, a_person
 from tests.ramps import see_all
 from tests.reviews import DAY, a_campaign, answer_rest, items_of
@@ -68,7 +70,10 @@ def submit(driver: SlackDriver, by: str, decision: str, *ticked: str, **more: An
     }
     values |= {block: [] for block in blocks if block.startswith("every")}
     values |= {"decision": decision, "reason": "needed", **more}
-    return driver.submit(Modal.REVIEW, values, by, metadata=view["private_metadata"])
+    body = a_submission(Modal.REVIEW, values, by, metadata=view["private_metadata"])
+    chosen = {"type": "radio_buttons", "selected_option": {"value": decision}}
+    body["view"]["state"]["values"]["decision"] = {"decision": chosen}
+    return driver.submitted(body)
 
 
 class TestCommand:
@@ -188,10 +193,21 @@ def test_the_widest_page_fits_into_a_modal(driver: SlackDriver) -> None:
     wide(driver.made, 30)
     page = waiting_page(driver.made.world, BEN)
     assert page is not None
-    page = replace(page, items=tuple(map(_widest, page.items)))
-    names = {ANA: "<!channel> " + "n" * 300}
-    view = review_modal.render(replace(page, names=names), driver.made.clock.at, "x" * 3000)
+    items = [replace(_widest(i), role=f"role-{n:058}") for n, i in enumerate(page.items)]
+    wide_role = replace(
+        driver.made.world.policy().roles["shop-admin"],
+        systems=tuple(f"s{number:062}" for number in range(20)),
+        actions=tuple(f"a{number}" for number in range(50)),
+    )
+    page = replace(
+        page,
+        items=tuple(items),
+        roles={item.role: replace(wide_role, name=item.role) for item in items},
+        names={ANA: "<!channel> " + "\N{SNOWMAN}" * 300},
+    )
+    view = review_modal.render(page, driver.made.clock.at, "x" * 3000)
     assert validate_view(view) == []
+    assert len(json.dumps(view)) <= REPLY_BYTES
 
 
 class Slack:

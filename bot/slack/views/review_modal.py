@@ -1,6 +1,8 @@
 """The modal in which a reviewer keeps or ends what waits for them, one or several items at once."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from bot.core.eligibility import REASON_LIMIT
@@ -15,6 +17,7 @@ from bot.slack.blocks import (
     bold,
     button,
     clean,
+    code,
     context,
     date,
     input_block,
@@ -28,6 +31,7 @@ from bot.slack.blocks import (
 )
 from bot.slack.ids import Action, Field, Modal
 from bot.slack.payloads import BadPayload
+from bot.slack.views._fit import REPLY_BYTES
 from bot.slack.views._parts import gives_within, role_parts, used_text
 
 TITLE = "Review of access"
@@ -39,7 +43,15 @@ _MOST_NAMED = 3
 
 
 def render(page: WaitingPage, now: int, said: str = "") -> View:
-    """One page of what waits for the reader. `said` is what came of the last decision."""
+    """One page of what waits for the reader. `said` is what came of the last decision. What the
+    roles give is left out if the reply to a form would not fit into a frame of Socket Mode."""
+    full = _view(page, now, said)
+    if len(json.dumps(full)) <= REPLY_BYTES:
+        return full
+    return _view(replace(page, roles={}), now, said)
+
+
+def _view(page: WaitingPage, now: int, said: str) -> View:
     campaign, first = page.view.campaign, page.items[0].number
     about: list[Part] = [bold(str(campaign.scope), 100), ", due ", date(campaign.due_at), ". "]
     progress = f"{page.view.answered:,} of {page.view.total:,} items are answered."
@@ -105,7 +117,7 @@ def _about(page: WaitingPage, name: str) -> list[Part]:
     if not name:
         return [bold("Onboardings")]
     if role is None:
-        return [*role_parts(None, name), ", which roles.toml no longer has"]
+        return [*role_parts(None, name), " (", code("/access roles"), " shows what a role gives)"]
     gives = gives_within(role, SYSTEMS_ROOM, ACTIONS_ROOM, "`/access roles`")
     return [*role_parts(role, name), ": ", *gives]
 
