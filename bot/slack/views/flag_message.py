@@ -37,7 +37,6 @@ from bot.slack.blocks import (
 from bot.slack.ids import Action, Field, Modal
 from bot.slack.views import answers
 from bot.slack.views._fit import FIRST, Place, one_page
-from bot.slack.views._parts import state_parts
 
 SENTENCE_ROOM = 400
 EXPECTED, INVESTIGATE, REVOKE = "Expected", "Investigate", "Revoke now"
@@ -75,11 +74,14 @@ def _parts(parts: Sequence[Flag]) -> list[Block]:
 
 
 def _grants(view: FlagView) -> list[Block]:
+    """What stays true: the message is not updated when a grant ends."""
     if not view.flag.person:
         return []
     if not view.grants:
-        return [paragraph(["This person has had no access yet."])]
-    rows = [[code(each.role), ": ", *state_parts(each)] for each in view.grants]
+        return [paragraph(["This person had no access before."])]
+    rows: list[list[Part]] = [
+        [code(each.role), ", given ", date(each.starts_at), "."] for each in view.grants
+    ]
     return [rich(section("Their last grants:"), bullets(rows))]
 
 
