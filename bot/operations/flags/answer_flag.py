@@ -73,7 +73,7 @@ def revoke_flagged(world: Context, by: str, flag: str) -> Revoked | Refused:
         if not ending:
             wrong = Refused("There is nothing to revoke: this person holds no access now.")
             return u.refuse(wrong, by, ACTION, role=found.role)
-        request_end(u, ending, EndReason.REVOKED, by, f"flag {found.rule}")
+        request_end(u, ending, EndReason.REVOKED, by)
         flags.answer(u.db, flag, REVOKED, by, u.now, "")
         _record(u, found, by, REVOKED)
         return Revoked(tuple(ending))
