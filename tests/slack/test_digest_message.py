@@ -150,6 +150,15 @@ def test_a_huge_week_with_hostile_words_is_within_slacks_limits_and_pings_nobody
     assert "more grants" in words(message) and "more emergencies" in words(message)
 
 
+def test_a_hundred_holders_are_in_the_table_and_the_others_are_counted() -> None:
+    open_ = {"state": GrantState.ACTIVE, "ended_at": None}
+    message = digest_message.render(a_view(had=[ended(f"g{n}", **open_) for n in range(150)]))
+    assert validate_message(message) == []
+    (table,) = blocks(message, "data_table")
+    assert len(table["rows"]) == 1 + 100
+    assert "and 50 more grants" in words(message)
+
+
 def test_hostile_names_stay_what_they_are() -> None:
     assert "@U0BOSS" not in words(digest_message.render(a_view("Ana", **a_week())))
     message = digest_message.render(a_view(HOSTILE, **a_week()))

@@ -33,6 +33,7 @@ from bot.slack.blocks import (
     typed,
     utc,
 )
+from bot.slack.views._fit import MESSAGE_CHARACTERS, weight
 from bot.slack.views._parts import why_words
 from bot.slack.views.charts import (
     MOST_ROWS,
@@ -50,6 +51,9 @@ MOST_NAMED = 10
 CONCLUSION = 300
 """Characters of a conclusion; the message about the emergency has all of it."""
 
+FRAME = 300
+"""Characters for what is around the rows of the table of holders."""
+
 IN_TEXT = 15
 """The number of holders in the text for screen readers and old clients."""
 
@@ -65,20 +69,23 @@ PIE = {
 
 
 def render(view: DigestView) -> Message:
+    """The table of holders gets the room that all else leaves."""
     found = view.digest
-    return message(
-        _twin(view),
+    above = [
         header("Access digest"),
         paragraph(["From ", date(found.period.since), " to ", date(found.period.until), "."]),
         rich(bullets([section_parts(words) for words in _sentences(view)])),
         *pie("Requests", {name: _count(found, *kinds) for name, kinds in PIE.items()}),
         *_days(found),
-        *_holders(view),
+    ]
+    below = [
         *_emergencies(view),
         *_unused(view),
         *_flags(view),
         context("docs/digest.md says what each number means."),
-    )
+    ]
+    room = MESSAGE_CHARACTERS - FRAME - weight([*above, *below])
+    return message(_twin(view), *above, *_holders(view, room), *below)
 
 
 def section_parts(words: tuple[str, str]) -> list[Part]:
@@ -229,9 +236,10 @@ def _days(found: Digest) -> list[Block]:
     return bars("Access that started and ended", names, {"Started": started, "Ended": ended})
 
 
-def _holders(view: DigestView) -> list[Block]:
+def _holders(view: DigestView, room: int) -> list[Block]:
     held = view.digest.held
-    rows = list(_within(_row(view, grant) for grant in held[:MOST_ROWS]))
+    every = (_row(view, grant) for grant in held[:MOST_ROWS])
+    rows = list(_within(every, min(room, TABLE_CHARACTERS)))
     if not rows:
         return []
     table = data_table("Access at the end of the week", ("Person", "Role", "Since", "Until"), rows)
@@ -248,11 +256,10 @@ def _row(view: DigestView, grant: Grant) -> list[Element]:
     ]
 
 
-def _within(rows: Iterator[list[Element]]) -> Iterator[list[Element]]:
-    """The first rows whose cells fit into one table."""
-    room = TABLE_CHARACTERS
+def _within(rows: Iterator[list[Element]], room: int) -> Iterator[list[Element]]:
+    """The first rows whose cells fit into the room."""
     for row in rows:
-        room -= sum(len(str(cell)) for cell in row)
+        room -= weight(row)
         if room < 0:
             return
         yield row
