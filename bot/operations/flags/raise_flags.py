@@ -19,9 +19,14 @@ from bot.core.flags.rules import RULES
 from bot.core.roles import Policy
 from bot.operations._unit_of_work import SYSTEM, Context, UnitOfWork, new_id, unit
 from storage import audit, emergencies, flags
+from storage.database import Database
 
-BATCH = 100
-"""The most records that one transaction checks, so that other writers wait for a moment only."""
+BATCH = 500
+"""The most records that are checked at a time."""
+
+UNSTORED = 1000
+"""The records without a flag after which the position in the log is stored. Until then nothing is
+written, so that the check costs the other transactions nothing."""
 
 AS_OFTEN = 10
 """Seconds between two looks for emergencies whose review is open for too long."""
@@ -32,28 +37,32 @@ MOST_PEOPLE = 1000
 MOST_OPEN = 200
 """The most open emergencies that are checked at a time."""
 
+OPEN_RULE = "emergency_open"
+
 ONCE = tuple(rule.name for rule in RULES.values() if rule.once)
 
 
 @dataclass(slots=True)
 class _Batch:
-    """New facts in order, after record `start`; `end` is the last record that was read."""
+    """What the rules found after record `start`, where the stored position is; `end` is the last
+    record that was read."""
 
     start: int
     end: int
-    facts: list[Fact]
+    found: list[Raised | Repeated]
     is_last: bool
 
 
 @dataclass(slots=True)
 class FlagRaiser:
-    """Reads the log for one process. The index has the facts up to record `_seen`; another process
-    that read on in the meantime makes it out of date. After record `_idle` there was nothing to
-    do at `_looked_at`."""
+    """Reads the log for one process. The index has the facts up to record `_read`, as long as the
+    stored position is `_stored`: another process that stored a later one makes it out of date.
+    After record `_idle` there was nothing to do at `_looked_at`."""
 
     world: Context
     _index: Index = field(default_factory=Index)
-    _seen: int = -1
+    _stored: int = -1
+    _read: int = -1
     _idle: int = -1
     _looked_at: int = 0
 
@@ -61,10 +70,16 @@ class FlagRaiser:
         """Raises what the records since the last call show; returns the number of flags. Raises
         StorageUnavailable."""
         count = 0
-        while (batch := self._next()) is not None:
-            count += self._raise(batch)
-            if batch.is_last:
-                break
+        try:
+            while (batch := self._next()) is not None:
+                count += self._raise(batch)
+                if batch.is_last:
+                    break
+        except Exception:
+            self._stored = (
+                -1
+            )  # the index may have facts of what was not stored: they are read again
+            raise
         return count
 
     def _next(self) -> _Batch | None:
@@ -77,29 +92,39 @@ class FlagRaiser:
             if start is None:
                 self._begin()
                 return None
-            if start != self._seen or len(self._index) > MOST_PEOPLE:
+            if start != self._stored or len(self._index) > MOST_PEOPLE:
                 self._index.forget()
-                self._seen = start
-            rows = audit.after(self.world.db, start, EVENTS, BATCH)
-            is_last = len(rows) < BATCH
-            end = head if is_last else int(rows[-1][0])
-            facts = [found for row in rows if (found := fact_of(log_row(row))) is not None]
-            facts += self._open_emergencies()
-            if not facts and end - start < 10 * BATCH:
-                self._idle, self._looked_at = end, now
-                return None
-            for person in {person for fact in facts for person in fact.people}:
-                self._load(person, start)
+                self._stored = self._read = start
+            return self._check(start, head, now)
+
+    def _check(self, start: int, head: int, now: int) -> _Batch | None:
+        """Checks the facts after record `_read`, and adds them to the index."""
+        settings = settings_of(self.world.policy())
+        rows = audit.after(self.world.db, self._read, EVENTS, BATCH)
+        is_last = len(rows) < BATCH
+        end = head if is_last else int(rows[-1][0])
+        facts = [found for row in rows if (found := fact_of(log_row(row))) is not None]
+        facts += self._open_emergencies(settings)
+        if not facts and end - start < UNSTORED:
+            self._idle, self._looked_at = end, now
+            return None
+        for person in {person for fact in facts for person in fact.people}:
+            self._load(person, self._read)
         facts.sort(key=lambda fact: (fact.at, fact.seq))
-        return _Batch(start, end, facts, is_last)
+        recent = _recent(self.world.db, facts) if facts else Recent()
+        self._read = end
+        outcomes = (evaluate(fact, self._index, recent, settings) for fact in facts)
+        return _Batch(start, end, [each for some in outcomes for each in some], is_last)
 
     def _begin(self) -> None:
         """Nothing that happened before the first call is flagged."""
         with self.world.db.transaction():
             flags.begin(self.world.db, audit.last(self.world.db))
 
-    def _open_emergencies(self) -> list[Fact]:
+    def _open_emergencies(self, settings: FlagSettings) -> list[Fact]:
         """The emergencies whose review is open for too long and that are not flagged yet."""
+        if OPEN_RULE in settings.off:
+            return []
         since = self.world.now() - OPEN_FOR
         found = [
             still_open(each.person, each.role, each.request, each.grant, each.started_at)
@@ -117,17 +142,16 @@ class FlagRaiser:
         self._index.put(person, (each for each in found if each and person in each.people))
 
     def _raise(self, batch: _Batch) -> int:
-        try:
-            with unit(self.world) as u:
-                if flags.locked_cursor(u.db) != batch.start:  # another process reads, or has read
-                    self._seen = -1
-                    return 0
-                count = _raise_all(u, batch.facts, self._index)
-                flags.move(u.db, batch.end)
-            self._seen = batch.end
-        except Exception:
-            self._seen = -1  # the index has facts of a transaction that was not committed
-            raise
+        """Stores what was found, unless another process has read the same records."""
+        if not batch.found and batch.end - batch.start < UNSTORED:
+            return 0
+        with unit(self.world) as u:
+            if flags.locked_cursor(u.db) != batch.start:
+                self._stored = -1
+                return 0
+            count = _store_all(u, batch.found)
+            flags.move(u.db, batch.end)
+        self._stored = batch.end
         return count
 
 
@@ -137,7 +161,7 @@ def settings_of(policy: Policy) -> FlagSettings:
 
 
 def _open_key(fact: Fact) -> str:
-    return f"emergency_open:{fact.key}"
+    return f"{OPEN_RULE}:{fact.key}"
 
 
 def log_row(row: Sequence[Any]) -> LogRow:
@@ -146,28 +170,27 @@ def log_row(row: Sequence[Any]) -> LogRow:
     return LogRow(seq, at, event, actor, subject, *about, parsed_detail(str(detail)))
 
 
-def _raise_all(u: UnitOfWork, facts: Sequence[Fact], index: Index) -> int:
-    recent, settings = _recent(u, facts), settings_of(u.policy)
-    raised: dict[str, None] = {}
-    for fact in facts:
-        for found in evaluate(fact, index, recent, settings):
-            if isinstance(found, Repeated):
-                flags.repeat(u.db, found.key, found.at)
-            elif (id := _store(u, found, raised)) and not found.quiet:
-                raised[id] = None
-    if channel := u.policy.workspace.security_channel:
-        u.do(*(effects.post_flag(channel, id) for id in raised))
-    return len(raised)
-
-
-def _recent(u: UnitOfWork, facts: Sequence[Fact]) -> Recent:
+def _recent(db: Database, facts: Sequence[Fact]) -> Recent:
+    """The flags that repetitions and combinations are compared with."""
     found = Recent()
-    earliest = min((fact.at for fact in facts), default=u.now)
-    known = [*flags.of_rules(u.db, ONCE), *flags.since(u.db, earliest - HOUR)]
-    for each in known:
+    earliest = min(fact.at for fact in facts)
+    for each in (*flags.of_rules(db, ONCE), *flags.since(db, earliest - HOUR)):
         person = "" if each.quiet else each.person
         found.add(Past(each.key, each.rule, each.about, person, each.at))
     return found
+
+
+def _store_all(u: UnitOfWork, found: Sequence[Raised | Repeated]) -> int:
+    """Stores flags and repetitions, and queues the messages; returns the number of messages."""
+    raised: dict[str, None] = {}
+    for each in found:
+        if isinstance(each, Repeated):
+            flags.repeat(u.db, each.key, each.at)
+        elif (id := _store(u, each, raised)) and not each.quiet:
+            raised[id] = None
+    if channel := u.policy.workspace.security_channel:
+        u.do(*(effects.post_flag(channel, id) for id in raised))
+    return len(raised)
 
 
 def _store(u: UnitOfWork, found: Raised, raised: dict[str, None]) -> str:
