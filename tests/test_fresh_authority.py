@@ -324,7 +324,7 @@ class TestWhileGroupsAreTooOld:
             "is_archived",
         )
         start.work()
-        assert start.count_calls(LEA)
+        assert start.sent_to(LEA)
 
     def test_approvers_get_the_request_by_direct_message_when_no_channel_takes_it(
         self, start: Start
