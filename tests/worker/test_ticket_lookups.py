@@ -85,7 +85,7 @@ def test_a_ticket_that_does_not_do_is_refused_with_the_reason(
     start.ask()
     start.work()
     assert pending(start.made) == []
-    assert words in json.dumps(start.count_calls("refused"))
+    assert words in json.dumps(start.sent_to("refused"))
 
 
 def test_what_cannot_be_looked_up_is_asked_of_people(start: Start, tickets: TicketSystem) -> None:
@@ -109,7 +109,7 @@ def test_it_is_looked_up_again_at_the_decision(start: Start, tickets: TicketSyst
     start.work()
     assert tickets.asked == ["OPS-1", "OPS-1"]
     assert pending(start.made) == [request]
-    assert "is closed" in json.dumps(start.count_calls("refused"))
+    assert "is closed" in json.dumps(start.sent_to("refused"))
 
 
 def test_it_is_looked_up_again_before_a_start_that_a_rule_approved(
