@@ -9,6 +9,8 @@ import pytest
 from bot.core.record_lines import lines_of, sentence
 from bot.operations.audit.read_story import RequestStory, read_story
 from bot.operations.grants.expire_due import expire_due
+from bot.operations.grants.renew_grant import renew_grant
+from bot.operations.requests.request_access import Submitted
 from bot.slack.views import request_story
 from bot.slack.views._fit import MESSAGE_CHARACTERS, weight
 from tests.factories import ANA, BEN, LEA, Made, a_person
@@ -72,3 +74,17 @@ def test_a_long_story_fits_and_names_the_rest(driver: SlackDriver) -> None:
     shown = request_story.render(many)
     assert weight(shown["blocks"]) <= MESSAGE_CHARACTERS
     assert "more records: " in words(shown)
+
+
+def test_a_renewal_leads_to_the_story_of_its_grant(driver: SlackDriver) -> None:
+    made = driver.made
+    grant = made.a_grant("reports-read")
+    made.clock.at += 600
+    renewal = renew_grant(made.world, grant.id, ANA, duration=3600, reason="later")
+    assert isinstance(renewal, Submitted), renewal
+    made.try_to_approve(renewal.request)
+    made.know(replace(a_person(LEA), checked_at=made.clock.at))
+    lines = _told(made, renewal.request.id)
+    assert lines == _told(made, grant.id)
+    assert sum("asked to renew reports-read" in line for line in lines) == 1
+    assert any("renewed it until" in line for line in lines)
