@@ -35,7 +35,7 @@ class StreamSender:
         self._world, self._deliver, self._steady = world, deliver, steady
         self._owner, self._aside = secrets.token_hex(8), FanOut()
         self._failures: dict[str, tuple[int, float]] = {}
-        self._stopping = threading.Event()
+        self._stopping, self._has_sent = threading.Event(), False
 
     def look(self) -> None:
         """Begins to send every stream that has something to send, and waits for none. Raises
@@ -51,6 +51,8 @@ class StreamSender:
     def stop(self) -> None:
         """Sends no further batch, and lets other processes continue."""
         self._stopping.set()
+        if not self._has_sent:
+            return
         try:
             release_streams(self._world, self._owner)
         except StorageUnavailable as error:
@@ -58,6 +60,7 @@ class StreamSender:
 
     def send(self, stream: Stream) -> None:
         """Sends until nothing is left, the receiver fails, or another process sends it."""
+        self._has_sent = True
         while not self._stopping.is_set():
             found = next_records(self._world, stream.name, self._owner)
             if found is None or not found[1]:
