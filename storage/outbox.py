@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
+from bot.core.correlation import current
 from bot.core.effects import Effect, Kind, Queue
 from storage.database import Database, Reads
 
@@ -20,7 +21,8 @@ from storage.database import Database, Reads
 @dataclass(frozen=True, slots=True)
 class Row:
     """A claimed row. `attempts` includes this attempt; `outcome_unknown` counts attempts
-    without a known outcome, including claims lost when a process died."""
+    without a known outcome, including claims lost when a process died. `correlation` is the id of
+    the click or job that queued the row."""
 
     id: int
     kind: Kind
@@ -31,6 +33,7 @@ class Row:
     attempts: int
     outcome_unknown: int
     systems: tuple[str, ...] = ()
+    correlation: str = ""
 
 
 _IN_TURN = frozenset({Queue.DECIDE, Queue.SLACK, Queue.UPDATE})
@@ -45,7 +48,10 @@ _TURNS = "o.queue IN ('decide', 'slack', 'update')"
 """The condition of the index of turns, verbatim: SQLite finds the index by it."""
 
 _KINDS, _QUEUES = {str(kind): kind for kind in Kind}, {str(queue): queue for queue in Queue}
-_ROW = "id, kind, queue, ordering_key, data, created_at, attempts, systems, outcome_unknown"
+_ROW = (
+    "id, kind, queue, ordering_key, data, created_at, attempts, systems, correlation,"
+    " outcome_unknown"
+)
 _AS_TAKEN = _ROW + " + CASE WHEN claimed_by IS NULL THEN 0 ELSE 1 END"
 """`outcome_unknown` as it will be after the claim: a row that still has an owner belonged to a
 process that died."""
@@ -65,12 +71,14 @@ def add(db: Database, effects: Iterable[Effect], now: int) -> None:
             now,
             " ".join(("", *e.systems, "")),
             e.person,
+            current(),
         )
         for e in found
     ]
     sql = (
         "INSERT INTO outbox (kind, queue, ordering_key, data, due_at, created_at, systems, person,"
-        " turn, attempts, outcome_unknown, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, {}, 0, 0, '')"
+        " correlation, turn, attempts, outcome_unknown, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?,"
+        " {}, 0, 0, '')"
     )
     if any(e.person for e in found):
         turn = (
@@ -359,7 +367,7 @@ def overdue_since(db: Database, now: int) -> dict[str, int]:
 
 
 def _row(row: tuple[Any, ...]) -> Row:
-    number, kind, queue, ordering_key, data, created_at, attempts, systems, outcome_unknown = row
+    number, kind, queue, ordering_key, data, created_at, attempts, systems, id, unknown = row
     about = tuple(systems.split())
     return Row(
         number,
@@ -369,8 +377,9 @@ def _row(row: tuple[Any, ...]) -> Row:
         json.loads(data),
         created_at,
         attempts,
-        outcome_unknown,
+        unknown,
         about,
+        id,
     )
 
 

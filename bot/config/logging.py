@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from bot.core.correlation import current
+
 _SECRETS = re.compile(
     r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?i:bearer|basic)\s+[\w.~+/=-]{8,}|(?<=://)(?!USER:PASSWORD@)[^/\s:@]+:[^/\s@]+(?=@)"
     r"|(?<=/)(?:commands|actions|app)/[TE]\w+/\w+/\w+"
@@ -24,11 +26,13 @@ class Redacting(logging.Formatter):
     """Text lines without anything that looks like a secret, tracebacks included."""
 
     def format(self, record: logging.LogRecord) -> str:
+        record.correlation = f"[{id}] " if (id := current()) else ""
         return redact(super().format(record))
 
 
 class Json(Redacting):
-    """One JSON object per line: `at level logger message`, and `exception` if there is one."""
+    """One JSON object per line: `at level logger message`, and `correlation` and `exception` if
+    there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         said = {
@@ -37,6 +41,8 @@ class Json(Redacting):
             "logger": record.name,
             "message": redact(record.getMessage()),
         }
+        if id := current():
+            said["correlation"] = id
         if record.exc_info:
             said["exception"] = redact(self.formatException(record.exc_info))
         return json.dumps(said, ensure_ascii=False)
@@ -50,7 +56,8 @@ def redact(text: str) -> str:
 def configure(level: str, style: str) -> None:
     """Sets up the root logger; `style` is text or json."""
     handler = logging.StreamHandler()
-    plain = Redacting("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z")
+    line = "%(asctime)s %(levelname)-7s %(name)s: %(correlation)s%(message)s"
+    plain = Redacting(line, "%Y-%m-%dT%H:%M:%S%z")
     handler.setFormatter(Json() if style == "json" else plain)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in NOISY:

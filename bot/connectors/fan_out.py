@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from typing import Generic, TypeVar
 
 from bot.core.errors import AccessBotError, StorageUnavailable, SystemRefused, SystemUnavailable
@@ -22,12 +23,12 @@ class _Call(threading.Thread, Generic[T]):
 
     def __init__(self, system: str, ask: Callable[[], T]) -> None:
         super().__init__(name=f"ask-{system}", daemon=True)
-        self._system, self._ask = system, ask
+        self._system, self._ask, self._carried = system, ask, copy_context()
         self.answer: T | AccessBotError = SystemUnavailable("it has not answered")
 
     def run(self) -> None:
         try:
-            self.answer = self._ask()
+            self.answer = self._carried.run(self._ask)
         except (SystemUnavailable, SystemRefused, StorageUnavailable) as error:
             self.answer = error
         except Exception as error:

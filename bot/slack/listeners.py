@@ -12,6 +12,7 @@ from typing import Any
 from slack_bolt import Ack, App, BoltContext, BoltResponse
 
 from bot.core.approval import Refused
+from bot.core.correlation import current
 from bot.core.errors import StorageUnavailable
 from bot.core.role_search import search_roles
 from bot.core.roles import Role
@@ -251,7 +252,7 @@ def _explained(ctx: ListenerContext, body: Body, error: Exception) -> Reply:
     if isinstance(error, StorageUnavailable):
         log.error("nothing was changed: %s", error)
         return answers.storage_down()
-    reference = secrets.token_hex(4)
+    reference = current() or secrets.token_hex(4)
     log.error("a listener failed, reference %s", reference, exc_info=error)
     return answers.broken(reference)
 

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from slack_bolt import BoltRequest, BoltResponse
 
 from bot.config.logging import OncePerMinute
+from bot.core.correlation import correlated
 from bot.core.errors import StorageUnavailable
 from bot.slack.listeners import TROUBLE, Body, in_form
 from bot.slack.payloads import BadPayload, NotUnderstood
@@ -47,6 +48,9 @@ KINDS = frozenset(
     }
 )
 """Payload types that are a label of the metric; any other type is counted as `other`."""
+
+BY_PERSON = KINDS - {"block_suggestion", "event_callback", "url_verification"} | {"command"}
+"""Payloads of a click, a form or a command, which begin something that the log can follow."""
 
 LATE = (
     "This takes longer than Slack waits for an answer. It may still succeed: check /access list"
@@ -101,7 +105,8 @@ class Receiver:
         while following is not None:
             future, payload = following
             try:
-                future.set_result(self._answer(payload))
+                with correlated():
+                    future.set_result(self._answer(payload))
             except BaseException as error:
                 future.set_exception(error)
             following = self._next(person)
@@ -145,6 +150,7 @@ class Receiver:
 
     def _answer(self, payload: object) -> BoltResponse:
         kind, trouble, response = kind_of(payload), None, None
+        log.log(logging.INFO if kind in BY_PERSON else logging.DEBUG, "Slack sent %s", kind)
         if not isinstance(payload, dict):
             return self.unreadable(f"its JSON is a {type(payload).__name__}")
         try:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 
 from bot.connectors import Systems
 from bot.connectors.health import Health
+from bot.core.correlation import correlated
 from bot.core.effects import Kind, Queue
 from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
 from bot.operations._unit_of_work import Context
@@ -138,6 +139,10 @@ class Dispatcher:
     def handle(self, work: Work) -> Outcome:
         """Runs the work, and retries or gives up what fails. Never raises: rows that can't be
         rescheduled are claimed again after their claim has expired."""
+        with correlated(work.row.correlation):
+            return self._guarded(work)
+
+    def _guarded(self, work: Work) -> Outcome:
         try:
             return self._end_many(work) if len(work.rows) > 1 else self._handle(work)
         except StorageUnavailable as error:
@@ -163,6 +168,8 @@ class Dispatcher:
             self._run(handler, work)
             if not (work.is_recorded or work.is_handed_over):
                 work.finish(_nothing)
+            if row.systems:
+                log.info("%s on %s: done", row.kind, ", ".join(row.systems))
             return Outcome(taken=True if row.queue is Queue.SLACK else None)
         except (SystemUnavailable, StorageUnavailable) as error:
             if work.is_done:

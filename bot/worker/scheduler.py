@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from bot.core.correlation import correlated
 from bot.core.errors import AccessBotError
 from bot.operations._unit_of_work import Context
 from bot.operations.absence.end_absences import end_absences
@@ -165,7 +166,8 @@ class Scheduler:
         """Runs a job. A failure is logged, and the job runs again at its next time."""
         result = "failed"
         try:
-            do()
+            with correlated():
+                do()
             result = "ok"
         except AccessBotError as error:
             log.warning("job %s: %s", name, error)
@@ -183,7 +185,8 @@ class Scheduler:
                 "inf"
             )  # deadlines that are set from here on are newer than what the sweep will read
         try:
-            self._do_due()
+            with correlated():
+                self._do_due()
             due = next_due(self._world)
             self.swept, result = time.monotonic(), "ok"
         except AccessBotError as error:

@@ -352,7 +352,7 @@ CREATE TABLE outbox (
   attempts INTEGER NOT NULL, outcome_unknown INTEGER NOT NULL, claimed_by TEXT,
   claimed_until BIGINT, error TEXT NOT NULL,
   systems TEXT NOT NULL DEFAULT '', person TEXT NOT NULL DEFAULT '',
-  turn INTEGER NOT NULL DEFAULT 1
+  turn INTEGER NOT NULL DEFAULT 1, correlation TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX outbox_due ON outbox (queue, due_at);
 CREATE INDEX outbox_order ON outbox (ordering_key, turn, id);
