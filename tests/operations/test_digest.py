@@ -163,13 +163,18 @@ def test_suggestions_are_made_from_the_rows_of_a_quarter(made: Made) -> None:
         "reports-read": Change.UNUSED_ROLE,
         "shop-admin": Change.SHORTER,
     }
+    with made.world.db.transaction():
+        made.world.db.run("DELETE FROM usage")
+    kept = describe_right_sizing(made.world, made.clock.at).suggestions
+    assert {each.change for each in kept} == {Change.UNUSED_ROLE}
+    assert "shop-admin" not in {each.role for each in kept}, "retention does not make it unused"
     made.clock.at = START + 91 * 86400
     made.set_policy(
         mine='title = "New"\nsystem = "reports"\nactions = ["r"]\n'
         'requesters = ["everyone"]\napprovers = ["@db-leads"]\n'
     )
     later = describe_right_sizing(made.world, made.clock.at)
-    assert (later.roles, later.suggestions) == (4, found.suggestions), "a new role is left alone"
+    assert (later.roles, later.suggestions) == (4, kept), "a new role is left alone"
 
 
 def test_before_the_log_is_a_quarter_old_nothing_counts_as_never_used(made: Made) -> None:

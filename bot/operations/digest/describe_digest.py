@@ -14,7 +14,7 @@ from bot.operations._batches import chunks
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations._usage import used_of
 from bot.operations.flags.count_answers import RuleCount, count_answers
-from storage import audit, emergencies, feedback, grants, preapprovals, requests
+from storage import audit, emergencies, feedback, grants, preapprovals, requests, usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,13 @@ def in_advance(u: Snapshot, settled: Sequence[Request]) -> frozenset[str]:
 
 
 def use_of(u: Snapshot, found: Sequence[Grant]) -> dict[str, GrantUsage]:
-    """Returns how each of these grants was used, by id."""
+    """Returns how each of these grants was used, by id. The first use of a grant counts even when
+    retention has deleted its counts."""
     used: dict[str, GrantUsage] = {}
     for some in chunks(found):
         used |= used_of(u, some)
+        for grant, _ in usage.used_on(u.db, [each.id for each in some]):
+            used[grant] = used[grant] if used[grant].times else GrantUsage(times=1)
     return used
 
 
