@@ -43,6 +43,13 @@ def get(db: Database, person: str, network: str, agent: str) -> Place | None:
     return Place(*found) if found else None
 
 
+def has_other(db: Database, place: Place, since: int, most: int) -> bool:
+    """Tells whether this is a new program in a network where the person used `most` since then."""
+    sql = "SELECT 1 FROM places WHERE person = ? AND network = ? AND at >= ? LIMIT ?"
+    found = db.rows(sql, place.person, place.network, since, most)
+    return len(found) >= most and get(db, *place.key) is None
+
+
 def keep(db: Database, place: Place, recorded_at: int | None) -> None:
     """Stores that the person is there now; `recorded_at` None leaves the time of the last
     record."""

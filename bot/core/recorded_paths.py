@@ -15,6 +15,10 @@ LONGEST_PATH = 200
 
 LONGEST_METHOD = 20
 
+LONGEST_READ = 2000
+"""The most characters of a target that are looked at. A client chooses them, and the process that
+checks tokens must not spend long on them."""
+
 EMAIL, TOKEN, CUT = "[e-mail]", "[token]", "…"
 
 _METHOD = re.compile(rf"[A-Z]{{1,{LONGEST_METHOD}}}")
@@ -61,15 +65,20 @@ def beyond_limit(method: str) -> RecordedPath:
 def recorded_path(method: str, target: str) -> RecordedPath:
     """Returns what is recorded of a request to `target`, which is a path or a URL as the proxy
     sent it. The result is visible ASCII and the marks of what was taken out."""
-    return _recorded(method, target.partition("?")[0].partition("#")[0])
+    location = target[: LONGEST_READ + 1].partition("?")[0].partition("#")[0]
+    return _recorded(method, location)
 
 
 @lru_cache(maxsize=4096)
 def _recorded(method: str, location: str) -> RecordedPath:
-    path = _ORIGIN.sub("", location, count=1)
+    origin = _ORIGIN.match(location)
+    path = location[origin.end() :] if origin else location
     if not _METHOD.fullmatch(method) or not path.startswith("/"):
         return NOT_SENT
-    clean = "".join(map(_without_secrets, _VALUES.split(_visible(path))))
+    values = _VALUES.split(_visible(path))
+    if len(location) > LONGEST_READ:
+        values[-1] = CUT  # only a part of it was read
+    clean = "".join(map(_without_secrets, values))
     return RecordedPath(
         method, clean if len(clean) <= LONGEST_PATH else clean[: LONGEST_PATH - 1] + CUT
     )
@@ -81,6 +90,8 @@ def _visible(path: str) -> str:
 
 
 def _without_secrets(value: str) -> str:
+    if len(value) > LONGEST_PATH:
+        return TOKEN  # longer than a name, and the patterns below take the square of its length
     plain = _decoded(value)
     if _IS_EMAIL.search(plain):
         return EMAIL

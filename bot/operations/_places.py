@@ -15,6 +15,13 @@ from storage.places import Place
 LONGEST_AGENT = 200
 """The most characters of a user agent that are kept."""
 
+MOST_AGENTS = 20
+"""The most programs of one person in one network that count separately. A client can send any name,
+and invented names must not fill the log."""
+
+OTHER_AGENTS = "other programs"
+"""Stands for all further programs in a network."""
+
 RECORDED_EVERY = HOUR
 """Seconds between two records that a person is in the same two places."""
 
@@ -58,7 +65,10 @@ def _see(u: UnitOfWork, grant: Grant, address: str, agent: str) -> _Seen | None:
     if not network:
         return None
     place = Place(grant.person, network, without_unstorable(agent)[:LONGEST_AGENT], u.now)
-    known = places.of(u.db, grant.person, u.now - LOOKED_BACK)
+    since = u.now - LOOKED_BACK
+    if places.has_other(u.db, place, since, MOST_AGENTS):
+        place = place._replace(agent=OTHER_AGENTS)
+    known = places.of(u.db, grant.person, since)
     others = [each for each in known if each.at >= u.now - APART and _differs(each, place)]
     is_new = all(each.key != place.key for each in known)
     return _Seen(place, is_new, others)

@@ -11,6 +11,7 @@ import pytest
 from bot.core.approval import Refused
 from bot.core.flags.flag import EXPECTED, REVOKED, Flag
 from bot.core.flags.rule import NO_SETTINGS
+from bot.operations._places import MOST_AGENTS
 from bot.operations.emergencies.start_emergency import Call, Started, start_emergency
 from bot.operations.flags.answer_flag import (
     Revoked,
@@ -28,6 +29,7 @@ from bot.operations.policy.record_policy import record_loaded
 from bot.operations.requests.describe_request import describe_request
 from bot.operations.requests.withdraw_request import withdraw_request
 from bot.operations.usage.count_usage import UsageMeter
+from storage import flags
 from tests.builders import SYSTEMS
 from tests.concurrency import together
 from tests.factories import ANA, BEN, CARA, LEA, START, Made, a_person
@@ -148,6 +150,17 @@ def test_only_leads_answer_and_not_about_themselves(made: Made, raiser: FlagRais
     fresh(made, LEA)
     refused = expect_flag(made.world, LEA, own.id, "fine")
     assert isinstance(refused, Refused) and "another lead" in refused.reason
+    pair = replace(flag, id="w2", key="pair", person=ANA, about=f"{ANA} {LEA}", joined="")
+    with made.world.db.transaction():
+        flags.add(made.world.db, pair)
+        flags.add(made.world.db, replace(pair, id="w3", key="whole", about=ANA))
+    refused = expect_flag(made.world, LEA, "w2", "fine")
+    assert isinstance(refused, Refused) and "another lead" in refused.reason
+    with made.world.db.transaction():
+        flags.join(made.world.db, ["pair"], "w3", "high")
+    assert isinstance(revoke_flagged(made.world, LEA, "w3"), Refused)
+    refused = expect_flag(made.world, LEA, "w3", "fine")
+    assert isinstance(refused, Refused) and "another lead" in refused.reason
     assert not any(each.answer for each in shown(made))
 
 
@@ -254,6 +267,19 @@ def test_use_from_two_places_is_recorded_once_an_hour_and_flagged(
     assert [use("192.0.2.7", "Firefox"), use("198.51.100.9", "curl/8")] == [3, 4]
     ((detail,),) = made.log("grant:use:first", "detail")
     assert json.loads(detail)["agent"] == "Firefox"
+
+
+def test_invented_programs_do_not_fill_the_log(made: Made, raiser: FlagRaiser) -> None:
+    grant, meter = made.a_grant(duration=4 * HOUR), UsageMeter(made.world)
+    for minute in range(3):
+        for number in range(30):
+            meter.count(grant.id, "shop-admin", "192.0.2.7", agent=f"made up {minute} {number}")
+        made.clock.at += 61
+        meter.flush()
+    assert made.events("grant:use:moved") == MOST_AGENTS, "the first use has one, all others one"
+    meter.count(grant.id, "shop-admin", "198.51.100.9", agent="curl/8")
+    meter.flush()
+    assert raiser.raise_new() == 1, "use from another place is still seen"
 
 
 def test_a_rule_that_is_off_raises_nothing(made: Made, raiser: FlagRaiser) -> None:

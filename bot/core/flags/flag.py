@@ -37,6 +37,11 @@ class Flag:
     investigated_at: int | None = None
 
     @property
+    def people(self) -> frozenset[str]:
+        """Everybody whom it is about; `about` may name two."""
+        return frozenset(filter(None, (self.person, *self.about.split())))
+
+    @property
     def is_open(self) -> bool:
         """Whether it waits for an answer; a quiet one does not."""
         return not (self.answer or self.joined or self.quiet)

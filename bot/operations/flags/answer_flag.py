@@ -86,7 +86,7 @@ def _answerable(u: UnitOfWork, by: str, flag: str) -> Flag | Refused:
         return u.refuse(refused, by, ACTION, role=role)
     if found is None:
         return u.refuse(Refused("This flag does not exist."), by, ACTION)
-    if found.person == by:
+    if any(by in each.people for each in (found, *flags.parts_of(u.db, flag))):
         wrong = Refused("This flag is about you, so another lead has to answer it.")
         return u.refuse(wrong, by, ACTION, role=role)
     if found.joined:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from bot.core.audit import Event
 from bot.core.recorded_paths import RecordedPath, beyond_limit
 from bot.core.usage import Known, SystemUsage
-from bot.operations._places import first_place, later_place
+from bot.operations._places import MOST_AGENTS, first_place, later_place
 from bot.operations._unit_of_work import SYSTEM, Context, Snapshot, unit
 from bot.operations._usage import by_system, known_on
 from storage import grants, recorded_paths, sessions, usage
@@ -57,7 +57,7 @@ class UsageMeter:
     _sources: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     _paths: dict[PathKey, PathSum] = field(default_factory=dict)
     _places: dict[PlaceKey, str] = field(default_factory=dict)
-    _noted: set[PlaceKey] = field(default_factory=set)
+    _noted: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     _minute: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _writing: threading.Lock = field(default_factory=threading.Lock)
@@ -97,9 +97,13 @@ class UsageMeter:
         self._paths[key] = (allowed + is_allowed, refused + (not is_allowed), first, now)
 
     def _note_place(self, place: PlaceKey, system: str) -> None:
-        """Once a minute for each place."""
-        if place not in self._noted and len(self._noted) < MOST_SOURCES:
-            self._noted.add(place)
+        """Once a minute for each place, up to MOST_AGENTS programs at one address."""
+        grant, source, agent = place
+        if len(self._noted) >= MOST_SOURCES:
+            return
+        known = self._noted.setdefault((grant, source), set())
+        if agent not in known and len(known) < MOST_AGENTS:
+            known.add(agent)
             self._places[place] = system
 
     def _told_apart(self, grant: str, system: str, source: str, minute: int) -> str:
