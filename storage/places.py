@@ -64,3 +64,8 @@ def keep(db: Database, place: Place, recorded_at: int | None) -> None:
 def forget(db: Database, before: int) -> int:
     """Deletes places in which nobody was seen since then."""
     return db.run("DELETE FROM places WHERE at < ?", before)
+
+
+def forget_person(db: Database, person: str) -> None:
+    """Deletes every place of this person."""
+    db.run("DELETE FROM places WHERE person = ?", person)

@@ -20,7 +20,7 @@ from bot.core.values import classify
 from bot.operations._unit_of_work import Context
 from bot.operations.people.find_by_email import find_by_email
 from bot.operations.people.record_people import find_person
-from bot.operations.process.check_storage import begin_log
+from bot.operations.process.check_storage import begin_log, refuse_copy
 from bot.operations.process.continue_time import newest_record
 
 try:
@@ -49,10 +49,11 @@ def load(command: str) -> Settings:
 
 
 @contextmanager
-def opened(command: str, *, only_ending: bool = False) -> Iterator[Services]:
+def opened(command: str, *, only_ending: bool = False, gives: bool = False) -> Iterator[Services]:
     """Opens the database for one command. Raises for wrong settings, roles, database or schema.
 
-    With `only_ending`, an invalid roles.toml does not stop a command that only ends access.
+    With `only_ending`, an invalid roles.toml does not stop a command that only ends access. A
+    command that `gives` access is refused on a copy of the database.
     """
     settings = load(command)
     # A command prints its results; the log is for warnings.
@@ -61,6 +62,8 @@ def opened(command: str, *, only_ending: bool = False) -> Iterator[Services]:
     base = build_base(settings, Source.CLI, only_ending=only_ending)
     must_exist(settings.database_url)
     base.db.check_schema()
+    if gives:
+        refuse_copy(base.world)
     begin_log(base.world)
     base.clock.go_on_from(newest_record(base.world))
     try:

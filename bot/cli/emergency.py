@@ -46,7 +46,7 @@ def emergency(
     USER gets ROLE without approval. USER is a Slack id or an e-mail, and must be one of the role's
     emergency members. Leads and approvers are notified, and a lead reviews it.
     """
-    with opened("emergency") as base:
+    with opened("emergency", gives=True) as base:
         person = person_known(base.world, user)
         words = " ".join(reason)
         call = Call(person, role, words, _seconds(base.world, duration), drill, actor())

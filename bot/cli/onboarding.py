@@ -69,7 +69,7 @@ def start(person: str, bundle: str, mentor: str, yes: bool) -> None:
     PERSON is a Slack id or an e-mail. For an e-mail that nobody in the workspace has, it starts
     when they join.
     """
-    with opened("onboarding") as base:
+    with opened("onboarding", gives=True) as base:
         asked = _start(base.world, person, bundle, mentor)
         plan = preview_ramp(base.world, actor(), asked)
         if isinstance(plan, Refused):

@@ -58,7 +58,7 @@ def resume(role: str | None, user: str | None, yes: bool) -> None:
 
     Give the same options as to `panic`. Access that has ended stays ended.
     """
-    with opened("resume") as base:
+    with opened("resume", gives=True) as base:
         person, what = person_named(base.world, user) if user else None, _what(role, user)
         confirm(f"This allows {what} to be requested and granted again. Continue?", yes)
         if not switch.resume(base.world, actor(), role=role, person=person):

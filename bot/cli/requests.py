@@ -66,7 +66,7 @@ def approve(request: str, yes: bool) -> None:
 
     This counts as one approval; the output says how many more are needed.
     """
-    with opened("requests") as base:
+    with opened("requests", gives=True) as base:
         _ask(base.world, request, "Approve it?", yes)
         look_up_ticket(base, request)
         outcome = approve_request(base.world, request, _operator(base.world))

@@ -17,8 +17,10 @@ def append(path: str, anchor: Anchor) -> None:
     try:
         if line in _lines(path):
             return
+        # A line that a full disk or a crash cut off must not take the next one with it.
+        begin = "\n" if _is_cut_off(path) else ""
         with Path(path).open("a", encoding="ascii") as file:
-            file.write(line + "\n")
+            file.write(f"{begin}{line}\n")
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -31,6 +33,16 @@ def read(path: str) -> AnchorSource:
         return parse_anchors(path, _lines(path))
     except OSError as error:
         return AnchorSource(path, problem=f"{path} can't be read: {error.strerror}")
+
+
+def _is_cut_off(path: str) -> bool:
+    """Whether the file has text behind its last line end."""
+    if not Path(path).exists():
+        return False
+    with Path(path).open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        return file.read(1) not in (b"", b"\n")
 
 
 def _lines(path: str) -> list[str]:

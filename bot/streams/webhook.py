@@ -20,7 +20,7 @@ def send(stream: WebhookStream, rows: Sequence[Row]) -> None:
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "access-bot",
-        "Idempotency-Key": f"{stream.name}:{first}-{last}",
+        "Idempotency-Key": f"{stream.name}:{first}-{last}:{rows[-1][12][:16]}",
         "X-Access-Signature": signature(stream.secret.encode(), body, int(time.time())),
     }
     answer = call(

@@ -129,6 +129,7 @@ class TestPeopleWhoHaveLeft:
         assert (found.name, found.email, found.tz, found.deleted) == (CARA, "", "UTC", True)
         assert list_accounts(made.world) == [("github", LEA, "lea-dev")]
         assert made.count("ssh_keys") == 0
+        assert made.count("places", f"person = '{CARA}'") == 0
         assert details(made) == (0, 0, 0)
         assert made.log("person:name:pseudonymised", "actor, subject") == [(EVE, CARA)]
         assert made.verdict().broken is None
@@ -151,4 +152,6 @@ class TestPeopleWhoHaveLeft:
             left(made)
         done = pseudonymise_person(made.world, EVE, CARA)
         assert isinstance(done, Refused) and why in done.reason, done
+        ((detail,),) = made.log("request:action:refused", "detail")
+        assert json.loads(str(detail))["action"] == "pseudonymise a person"
         assert find_person(made.world, CARA).email  # type: ignore[union-attr]

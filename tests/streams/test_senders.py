@@ -43,7 +43,7 @@ def test_a_webhook_gets_a_signed_batch() -> None:
     at, found = re.search(rb"X-Access-Signature: t=(\d+),v1=([0-9a-f]{64})", head).groups()  # type: ignore[union-attr]
     signed = hmac.new(SECRET.encode(), at + b"." + body, hashlib.sha256).hexdigest()
     assert found.decode() == signed
-    assert b"Idempotency-Key: siem:7-8\r\n" in head
+    assert b"Idempotency-Key: siem:7-8:" + b"b" * 16 + b"\r\n" in head
     document = json.loads(body)
     assert document["stream"] == "siem"
     assert [record["seq"] for record in document["records"]] == [7, 8]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.anchors import Anchor
 from bot.core.effects import Queue
 from bot.operations.audit.anchor_head import anchor_daily
 from bot.operations.audit.ask_verify import ask_verify
@@ -60,3 +61,13 @@ def test_an_anchor_waits_for_a_file_that_can_t_be_written(
     harness.turn(Queue.DECIDE)
     workspace = harness.made.world.policy().workspace
     assert len(outside(workspace).sources[0].anchors) == 1
+
+
+def test_a_line_that_was_cut_off_does_not_take_the_next_one_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "anchors"
+    path.write_text("2026-11-29T09:00:04Z 48213 9f2c")
+    for seq in (48_300, 48_400):
+        anchor_file.append(str(path), Anchor(seq, "a" * 64, 1_790_000_000))
+    found = anchor_file.read(str(path))
+    assert [anchor.seq for anchor in found.anchors] == [48_300, 48_400]
+    assert found.problem.startswith("line 1 of"), found.problem

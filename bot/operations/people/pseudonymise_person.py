@@ -7,7 +7,9 @@ from bot.core.model import Person
 from bot.core.roles import Policy, references
 from bot.operations._unit_of_work import Context, UnitOfWork, unit
 from bot.operations.usage.prune_usage import sum_details
-from storage import grants, key_values, people, private_answers, ramps, requests, ssh, usage
+from storage import grants, key_values, people, places, private_answers, ramps, requests, ssh, usage
+
+ACTION = "pseudonymise a person"
 
 
 def pseudonymise_person(world: Context, by: str, person: str) -> Person | Refused:
@@ -15,12 +17,14 @@ def pseudonymise_person(world: Context, by: str, person: str) -> Person | Refuse
     with unit(world) as u:
         known = people.get(u.db, person)
         if known is None:
-            return Refused(f"No member with the Slack id {person} is known.")
+            unknown = Refused(f"No member with the Slack id {person[:60]} is known.")
+            return u.refuse(unknown, by, ACTION)
         if (refused := _refusal(u, known)) is not None:
-            return refused
+            return u.refuse(refused, by, ACTION)
         people.pseudonymise(u.db, person)
         ssh.forget_key(u.db, person)
         ramps.forget_email(u.db, person)
+        places.forget_person(u.db, person)
         private_answers.forget_person(u.db, person)
         accounts = key_values.drop_ending(u.db, "account ", f" {person}")
         details = sum_details(u, usage.detailed_of(u.db, person))
