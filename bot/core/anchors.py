@@ -14,6 +14,13 @@ from bot.core.audit import Break, rfc3339
 _LINE = re.compile(r"(\S+) ([1-9][0-9]{0,18}) ([0-9a-f]{64})(?: ([A-Za-z0-9+/=]+))?")
 
 
+STAMPED_WITHIN = 86400
+"""Seconds after an anchor in which the bot gets its time stamp."""
+
+CLOCKS_DIFFER = 86400
+"""Seconds by which the clock of the authority may differ."""
+
+
 @dataclass(frozen=True, slots=True)
 class Anchor:
     """Number and hash of the newest record at UTC second `at`. `token` is a time stamp, or ""."""
@@ -46,6 +53,14 @@ def anchor_line(anchor: Anchor) -> str:
 def stamped_text(anchor: Anchor) -> bytes:
     """The text of which a time-stamp authority gets the SHA-256."""
     return f"{anchor.seq} {anchor.hash}\n".encode()
+
+
+def late_stamp(anchor: Anchor, stamped_at: int) -> str:
+    """What is wrong with the time of a stamp, or "". A log that was written again could get new
+    stamps for its old anchors, too, but only later ones."""
+    if stamped_at <= anchor.at + STAMPED_WITHIN + CLOCKS_DIFFER:
+        return ""
+    return f"was made only on {rfc3339(stamped_at)}, so it does not prove the time of the anchor"
 
 
 def parse_anchors(name: str, lines: Iterable[str]) -> AnchorSource:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.connectors.transport.http import call
-from bot.core.anchors import Anchor, stamped_text
+from bot.core.anchors import Anchor, late_stamp, stamped_text
 from bot.core.errors import SystemUnavailable
 
 MISSING = "time stamps need the extra `tsa`: pip install 'access-bot[tsa]'"
@@ -20,10 +20,12 @@ LARGEST = 64 * 1024
 
 def stamp(url: str, ca: str, anchor: Anchor) -> str:
     """The time stamp of an anchor in base64, checked. Raises SystemUnavailable."""
-    roots, text = _roots(ca), stamped_text(anchor)
+    roots = _roots(ca)
     from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 
-    asked = TimestampRequestBuilder(data=text, hash_algorithm=HashAlgorithm.SHA256).build()
+    asked = TimestampRequestBuilder(
+        data=stamped_text(anchor), hash_algorithm=HashAlgorithm.SHA256
+    ).build()
     answer = call(
         "POST",
         url,
@@ -35,7 +37,7 @@ def stamp(url: str, ca: str, anchor: Anchor) -> str:
     )
     if answer.status != 200:
         raise SystemUnavailable(f"{answer.host} answered {answer.status}", answer.retry_after)
-    if problem := _problem(answer.body, roots, text, asked.nonce):
+    if problem := _problem(answer.body, roots, anchor, asked.nonce):
         raise SystemUnavailable(f"the time stamp of {answer.host} {problem}")
     return base64.b64encode(answer.body).decode()
 
@@ -53,7 +55,7 @@ class StampCheck:
             token = base64.b64decode(anchor.token, validate=True)
         except ValueError:
             return "is not base64"
-        return _problem(token, self._roots, stamped_text(anchor), None)
+        return _problem(token, self._roots, anchor, None)
 
 
 def _roots(ca: str) -> list[Any]:
@@ -70,13 +72,14 @@ def _roots(ca: str) -> list[Any]:
         raise SystemUnavailable(f"tsa_ca {ca} has no certificate in PEM") from None
 
 
-def _problem(token: bytes, roots: list[Any], text: bytes, nonce: int | None) -> str:
-    """What is wrong with an answer of the authority about this text, or ""."""
+def _problem(token: bytes, roots: list[Any], anchor: Anchor, nonce: int | None) -> str:
+    """What is wrong with an answer of the authority about this anchor, or ""."""
     from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response
 
     verifier = VerifierBuilder(roots=list(roots), nonce=nonce).build()
     try:
-        verifier.verify_message(decode_timestamp_response(token), text)
+        found = decode_timestamp_response(token)
+        verifier.verify_message(found, stamped_text(anchor))
     except (VerificationError, ValueError) as error:
         return f"is not valid: {str(error)[:200]}"
-    return ""
+    return late_stamp(anchor, int(found.tst_info.gen_time.timestamp()))

@@ -1,6 +1,6 @@
 """Takes anchors to where the database is not, and verifies the log against them."""
 
-from bot.core.anchors import Anchor, AnchorSource, CheckStamp
+from bot.core.anchors import STAMPED_WITHIN, Anchor, AnchorSource, CheckStamp
 from bot.core.errors import SystemUnavailable
 from bot.core.roles import Workspace
 from bot.operations.audit.anchor_head import record_stamp
@@ -19,9 +19,9 @@ def write_anchor(deps: HandlerDeps, work: Work) -> None:
 
 
 def stamp_anchor(deps: HandlerDeps, work: Work) -> None:
-    """Gets a time stamp for an anchor."""
+    """Gets a time stamp for an anchor, unless it would be too late to prove its time."""
     workspace, anchor = deps.world.policy().workspace, _anchor(work)
-    if workspace.tsa_url:
+    if workspace.tsa_url and deps.world.now() <= anchor.at + STAMPED_WITHIN:
         token = stamp(workspace.tsa_url, workspace.tsa_ca, anchor)
         stamped = Anchor(anchor.seq, anchor.hash, anchor.at, token)
         work.finish(record_stamp, stamped)

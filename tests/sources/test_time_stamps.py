@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -18,7 +19,7 @@ from bot.sources.time_stamps import StampCheck, stamp
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is missing")
 
-ANCHOR = Anchor(41, "a" * 64, 1_790_000_000)
+ANCHOR = Anchor(41, "a" * 64, int(time.time()))
 
 CONFIG = """
 [req]
@@ -127,6 +128,16 @@ def test_a_stamp_of_the_authority_holds_for_its_anchor_only(
         replace(stamped, token="%"),
     ):
         assert check(other)
+
+
+def test_a_stamp_that_was_made_days_later_does_not_prove_its_anchor(
+    authority: Authority, stamped: Anchor
+) -> None:
+    """A log that was written again gets new stamps from any authority, but no old ones."""
+    old = replace(stamped, at=ANCHOR.at - 3 * 86_400)
+    assert StampCheck(authority.ca)(old).startswith("was made only on")
+    with pytest.raises(SystemUnavailable, match="was made only on"):
+        stamp(authority.url, authority.ca, old)
 
 
 def test_a_stamp_of_another_authority_is_not_valid(tmp_path: Path, stamped: Anchor) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.anchors import Anchor
+from bot.core.anchors import STAMPED_WITHIN, Anchor
 from bot.core.effects import Queue
+from bot.core.errors import SystemUnavailable
 from bot.operations.audit.anchor_head import anchor_daily
 from bot.operations.audit.ask_verify import ask_verify
 from bot.sources import anchor_file
@@ -71,3 +72,23 @@ def test_a_line_that_was_cut_off_does_not_take_the_next_one_with_it(tmp_path: Pa
     found = anchor_file.read(str(path))
     assert [anchor.seq for anchor in found.anchors] == [48_300, 48_400]
     assert found.problem.startswith("line 1 of"), found.problem
+
+
+def test_a_time_stamp_is_given_up_after_a_day(
+    harness: DeliveryHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = f'tsa_url = "https://tsa.example.com"\ntsa_ca = "{tmp_path / "ca.pem"}"\n'
+    harness.made.set_policy(workspace=WORKSPACE + keys)
+    harness.active()
+
+    def silent(url: str, ca: str, anchor: Anchor) -> str:
+        raise SystemUnavailable("tsa.example.com did not answer")
+
+    monkeypatch.setattr("bot.worker.anchors.stamp", silent)
+    anchor_daily(harness.made.world)
+    harness.turn(Queue.DECIDE)
+    assert "stamp_anchor" in [kind for kind, *_ in harness.waiting(Queue.DECIDE)]
+    harness.made.clock.at += STAMPED_WITHIN + 1
+    harness.turn(Queue.DECIDE, times=2)
+    assert "stamp_anchor" not in [kind for kind, *_ in harness.waiting(Queue.DECIDE)]
+    assert harness.rows("SELECT token FROM anchors") == [("",)]
