@@ -1,5 +1,6 @@
 """Streams of audit records: where they go, how many go at once, and when one is late."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,9 @@ IN_TIME = 60
 """Seconds that a record may wait when a stream that was late is in time again."""
 
 
+_HOST = re.compile(r"https?://([^/?#]*)")
+
+
 @dataclass(frozen=True, slots=True)
 class WebhookStream:
     """Sends signed batches to `url`."""
@@ -26,6 +30,12 @@ class WebhookStream:
     url: str = field(repr=False)
     secret: str = field(repr=False)
     kind: str = "webhook"
+
+    @property
+    def place(self) -> str:
+        """Where the records go, without what may be secret."""
+        found = _HOST.match(self.url)
+        return found[1].rpartition("@")[2] if found else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,10 @@ class FileStream:
     max_bytes: int
     keep: int
     kind: str = "file"
+
+    @property
+    def place(self) -> str:
+        return self.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +64,10 @@ class SyslogStream:
     tls: bool
     ca: str
     kind: str = "syslog"
+
+    @property
+    def place(self) -> str:
+        return f"{self.host}:{self.port}{'' if self.tls else ' without TLS'}"
 
 
 Stream = WebhookStream | FileStream | SyslogStream

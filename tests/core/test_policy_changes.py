@@ -283,10 +283,21 @@ RULES = {
     "a stream less": (
         '[[stream]]\nkind = "file"\npath = "a"\n[[stream]]\nkind = "file"\nname = "b"\npath = "b"',
         '[[stream]]\nkind = "file"\npath = "a"',
-        "stream: removed b (file)",
+        "stream: removed b (file to b)",
         True,
     ),
-    "a stream more": ("", '[[stream]]\nkind = "file"\npath = "a"', "stream: added file", False),
+    "a stream more": (
+        "",
+        '[[stream]]\nkind = "file"\npath = "a"',
+        "stream: added file (file to a)",
+        False,
+    ),
+    "a stream to another place": (
+        '[[stream]]\nkind = "syslog"\naddress = "siem.example:6514"',
+        '[[stream]]\nkind = "syslog"\naddress = "elsewhere.example:6514"\ntls = false',
+        "stream: added syslog (syslog to elsewhere.example:6514 without TLS); removed",
+        True,
+    ),
     "a log that is kept for a time": (
         "",
         '[retention]\nlog = "1y"',
@@ -314,3 +325,13 @@ def test_a_change_of_a_rule_is_told_and_judged(
 ) -> None:
     found = compared(policy_text() + "\n" + before, policy_text() + "\n" + after)
     assert [so for words, so in found if text in words] == [loosens], found
+
+
+def test_anchors_that_go_elsewhere_or_nowhere_are_looser() -> None:
+    def to(path: str) -> str:
+        return policy_text().replace("[workspace]\n", f'[workspace]\nanchor_file = "{path}"\n')
+
+    where = "workspace.anchor_file"
+    assert compared(to("/a"), policy_text()) == [(f"{where}: was /a, is none", True)]
+    assert compared(to("/a"), to("/b")) == [(f"{where}: was /a, is /b", True)]
+    assert compared(policy_text(), to("/a")) == [(f"{where}: was none, is /a", False)]

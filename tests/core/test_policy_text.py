@@ -142,6 +142,11 @@ def test_a_literal_secret_is_redacted(before: str, lines: str) -> None:
     assert tomllib.loads(kept.removeprefix("\ufeff"))
 
 
+def test_the_key_of_a_time_stamp_authority_is_redacted() -> None:
+    text = '[workspace]\ntsa_url = "https://tsa.example/tsr?key={}"\nanchor_file = "/mnt/a"\n'
+    assert redacted_text(text.format("hunter2")) == (text.replace("key={}", "[redacted]"), 1)
+
+
 @pytest.mark.parametrize("name", [*sorted(SHOWN), *sorted(SETTINGS), "meant"])
 @pytest.mark.parametrize(
     "table", ["[systems.{}]", "[oncall.{}]", "[[oncall.{}]]", "[tickets.{}]", "[[stream.{}]]"]

@@ -34,7 +34,7 @@ def test_a_stream_is_late(
 
 
 def test_a_batch_ends_before_it_is_too_big_and_has_at_least_one() -> None:
-    big, small = ("",) * 10 + ("x" * BATCH_CHARACTERS,), ("",) * 11
+    big, small = ("",) * 10 + ("x" * (BATCH_CHARACTERS + 1),), ("",) * 11
     assert first_batch([small, small]) == [small, small]
     assert first_batch([small, big, small]) == [small]
     assert first_batch([(*big[:9], "reason", *big[10:]), small]) != []

@@ -12,12 +12,17 @@ from bot.core.written_policy import REDACTED
 SECTIONS = frozenset({"systems", "oncall", "tickets", "stream"})
 """The tables that may hold secrets. The other tables may be shown in Slack anyway."""
 
+_TIME_STAMPS: Path = ("workspace", "tsa_url")
+"""The one setting of another table that is not shown anywhere else, and may have a key in its
+query."""
+
 SHOWN = frozenset({"connector", "group", "kind", "url"})
 """Keys of those tables whose values are kept, except for secrets inside them. The kind of a system
 may name more. The values of all other keys are redacted."""
 
 _SHOWN_BELOW: Mapping[str | int, Collection[str]] = {
-    "stream": frozenset({"name", "path", "address", "max_mb", "keep", "ca"})
+    "stream": frozenset({"name", "path", "address", "max_mb", "keep", "ca"}),
+    "workspace": frozenset({"tsa_url"}),
 }
 """More of such keys, by the table that they are in."""
 
@@ -77,7 +82,8 @@ def _values(text: str, shown: Mapping[str, Collection[str]], hide: _Hide) -> Ite
     before: tuple[Path, str] = ((), "")
     for scalar in scalars(text):
         value = tomllib.loads(f"it = {text[scalar.start : scalar.end]}")["it"]
-        if scalar.path[0] in SECTIONS and not isinstance(value, bool):
+        hidden = scalar.path[0] in SECTIONS or scalar.path == _TIME_STAMPS
+        if hidden and not isinstance(value, bool):
             after = before[1] if before[0] == scalar.path[:-1] else ""
             new = _kept(scalar.path, str(value), after, _may_show(scalar.path, shown), hide)
             if new != str(value):
