@@ -63,7 +63,7 @@ def filter_options(command: Command) -> Command:
 
 @click.group(epilog="Example: access-bot audit list --user ana@example.com --since 7d")
 def audit() -> None:
-    """Query, export and verify the audit log."""
+    """Query, export, verify and archive the audit log."""
 
 
 @audit.command(

@@ -48,12 +48,12 @@ def restore(file: Path, yes: bool) -> None:
     if isinstance(done, Refused):
         raise Refusal(done.reason)
     ended, withdrawn = counted(done.ended, "grant"), counted(done.withdrawn, "request")
-    click.echo(f"The database is the copy of {utc(done.copied_at)} again.")
+    click.echo(f"The database is now the copy of {utc(done.copied_at)}.")
     click.echo(f"{ended} end and {withdrawn} are withdrawn, because they may have ended since.")
     if done.verdict.broken is None:
         click.echo(said(done.verdict))
     if done.aside is not None:
-        click.echo(f"The database that was there before is in {done.aside}.")
+        click.echo(f"The previous database is in {done.aside}.")
     click.echo(
         "Start the bot, wait until it has ended that access, and run `access-bot systems drift`."
         " Then allow new access: `access-bot resume`."

@@ -30,10 +30,9 @@ _REVIEWS = Table(
     "reviews.csv",
     (),
     (),
-    "Was access reviewed, and was what was to end really ended?",
+    "Was access reviewed, and did the access end that reviewers ended?",
     "Every review campaign that ran in the period: the list as it was before, each decision with"
-    " its"
-    " reason, whether the access is still there, and whether it was to end and is still there.",
+    " its reason, whether the access is still there, and whether it was to end and is still there.",
 )
 _POLICIES = Table(
     POLICY_INDEX,
@@ -41,8 +40,7 @@ _POLICIES = Table(
     (),
     "Which rules were in force, and when?",
     "Every roles.toml that was in force in the period is in `policies/`, with the time from which"
-    " and"
-    " until which it was in force; an empty `to` means that it still is.",
+    " and until which it was in force; an empty `to` means that it still is.",
     "secrets, which are in the environment, or replaced by `[redacted]`.",
 )
 
@@ -63,10 +61,10 @@ _POLICIES = Table(
 )
 @click.option("--seed", help="Text that draws the sample; default: the period.")
 def evidence(begin: str, until: str, out: Path, size: int, seed: str | None) -> None:
-    """Write the auditor's folder.
+    """Write a folder of evidence for an auditor.
 
-    It says who asked, who decided, who had what until when, and how that is proved. The folder
-    must not exist. It is recorded.
+    The folder shows requests, decisions, access and its ends, with the proof of each. It must not
+    exist yet. The audit log records the command.
 
     Exit code 0: written. 1: written, but the audit log is broken. 2: not written, or the audit log
     could not be checked.

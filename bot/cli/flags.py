@@ -27,11 +27,11 @@ LONG = 200
 
 @click.group(epilog="Example: access-bot flags list")
 def flags() -> None:
-    """List flags, and try the rules on the past."""
+    """List flags, and run the rules on past records."""
 
 
 @flags.command("list", epilog="Example: access-bot flags list --open --json")
-@click.option("--open", "only_open", is_flag=True, help="Only those that wait for an answer.")
+@click.option("--open", "only_open", is_flag=True, help="Only flags that wait for an answer.")
 @json_option
 @limit_option(1000)
 def list_(only_open: bool, as_json: bool, limit: int) -> None:
@@ -79,7 +79,7 @@ def _as_json(flag: Flag) -> dict[str, object]:
 @click.option("--roles", type=click.Path(), help="Use [flags] and the timezone of this roles.toml.")
 @json_option
 def replay(since: str, roles: str | None, as_json: bool) -> None:
-    """Show what the rules would have flagged in the past, and how that was answered.
+    """Run the rules on past records, and show the answers to earlier flags.
 
     It raises, changes and records nothing.
     """

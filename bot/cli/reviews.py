@@ -31,7 +31,7 @@ def reviews() -> None:
 
 
 @reviews.command("list", epilog="Example: access-bot reviews list --all --json")
-@click.option("--all", "every", is_flag=True, help="Also those that are finished, newest first.")
+@click.option("--all", "every", is_flag=True, help="Also finished reviews, newest first.")
 @json_option
 @limit_option(1000)
 def list_(every: bool, as_json: bool, limit: int) -> None:
@@ -54,7 +54,7 @@ def list_(every: bool, as_json: bool, limit: int) -> None:
 @click.option("--system", default="", help="Only this system.")
 @yes_option
 def start(due: str, role: str, system: str, yes: bool) -> None:
-    """Start a review of everything active, and of who may request and approve it."""
+    """Start a review of active access, requesters and approvers."""
     with opened("reviews") as base:
         seconds, scope = read_due(due), Scope(role, system)
         if isinstance(seconds, Refused):
@@ -72,14 +72,14 @@ def start(due: str, role: str, system: str, yes: bool) -> None:
 
 @reviews.command(epilog="Example: access-bot reviews show c4k2m9p0q1rs --csv > review.csv")
 @click.argument("review")
-@click.option("--open", "pending", is_flag=True, help="Only what nobody has decided on.")
-@click.option("--undone", is_flag=True, help="Only what is to end and is still there.")
+@click.option("--open", "pending", is_flag=True, help="Only items without a decision.")
+@click.option("--undone", is_flag=True, help="Only items that are to end and are still there.")
 @click.option("--csv", "as_csv", is_flag=True, help="The report: the list before and after.")
 @json_option
 def show(review: str, pending: bool, undone: bool, as_csv: bool, as_json: bool) -> None:
-    """Show the items of REVIEW, and the lines of roles.toml that it asks for.
+    """Show the items of REVIEW, and the lines of roles.toml to change.
 
-    It exits with 1 if the list is not as it was frozen.
+    Exit code 1: the list was changed after the start of the review.
     """
     with opened("reviews") as base:
         found = describe_campaign(base.world, review)
@@ -96,7 +96,9 @@ def show(review: str, pending: bool, undone: bool, as_csv: bool, as_json: bool) 
         else:
             _show(found, items)
         if not found.is_intact:
-            raise Refusal("The list is not as it was frozen: its SHA-256 differs.")
+            raise Refusal(
+                "The list was changed after the start of the review: its SHA-256 differs."
+            )
 
 
 @reviews.command(
@@ -104,9 +106,9 @@ def show(review: str, pending: bool, undone: bool, as_csv: bool, as_json: bool) 
 )
 @click.argument("review")
 @click.argument("items", nargs=-1, type=click.IntRange(1))
-@click.option("--all", "every", is_flag=True, help="Everything that nobody has decided on.")
+@click.option("--all", "every", is_flag=True, help="All items without a decision.")
 @click.option("--keep/--end", "keep", default=None, help="The decision.")
-@click.option("--reason", required=True, help="Why; it is kept for the auditor.")
+@click.option("--reason", required=True, help="The reason, for the auditor.")
 @yes_option
 def decide(
     review: str, items: tuple[int, ...], every: bool, keep: bool | None, reason: str, yes: bool

@@ -183,6 +183,13 @@ def _wrapped(block: str) -> str:
     )
 
 
+def _records(cover: Cover) -> str:
+    if not cover.records:
+        return "The log has no records of the period."
+    numbers = f"from {cover.first:,} to {cover.last:,}"
+    return f"The log has {cover.records:,} records of the period, with numbers {numbers}."
+
+
 def _intro(cover: Cover) -> Iterator[str]:
     yield f"# Evidence of temporary access, {cover.period}"
     yield (
@@ -193,8 +200,7 @@ def _intro(cover: Cover) -> Iterator[str]:
     yield (
         f"This folder was written at {rfc3339(cover.written_at)} by {cover.by}, with Access Bot"
         f" {cover.version}. All times are UTC. The period includes its first moment and excludes"
-        f" its last. The log has {cover.records:,} records of the period, with numbers from"
-        f" {cover.first:,} to {cover.last:,}."
+        f" its last. {_records(cover)}"
     )
     yield "## Can this folder be trusted?"
     yield (

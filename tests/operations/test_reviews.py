@@ -226,7 +226,7 @@ class TestRolesFile:
         assert made.grant(grant.id).state == ("ending" if ends else "active")
         item = items_of(made, campaign)[grant.id]
         assert (item.decision, item.decided_by) == (default, "system")
-        assert item.reason == "nobody answered until the due date"
+        assert item.reason == "nobody answered by the due date"
         assert items_of(made, campaign)[DEPLOY].decision == "keep"
         assert state(made, campaign) == ("closing" if ends else "finished")
 

@@ -70,7 +70,7 @@ def a_week() -> dict[str, Any]:
 SENTENCES = [
     "Access: 1 grant held by 1 person, 3 started, 2 ended (2 expired).",
     "Requests: 4 settled: 1 approved by people, 1 approved by a rule, 1 denied, 1 lapsed."
-    " 33 % of the decisions needed nobody, 33 % were denials. Denial rules refused 2 more.",
+    " 33 % of the decisions needed no person, 33 % were denials. Denial rules refused 2 more.",
     "Time to a decision: median 5m, nine of ten within 5m (2 decisions by people).",
     "Time to access: median 15m, nine of ten within 15m (3 starts).",
     "Use: 1 of 2 ended grants had no use. Holders answered: 1 “needed more”.",

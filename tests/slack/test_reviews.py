@@ -105,7 +105,7 @@ class TestCommand:
 
     def test_nothing_waits(self, driver: SlackDriver) -> None:
         a_campaign(driver.made)
-        assert "Nothing waits" in words(driver.command("review", ANA))
+        assert "No review waits" in words(driver.command("review", ANA))
 
 
 class TestModal:

@@ -864,7 +864,7 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
     "a stream in time again": (
         "stream_resumed",
         {"stream": "siem", "sent": 99},
-        "The audit log is in time again in the stream siem.",
+        "The audit log is up to date again in the stream siem.",
     ),
     "groups unread": ("groups_unread", {"since": 1_790_000_000}, "Groups can't be read since"),
     "a handle that moved": (

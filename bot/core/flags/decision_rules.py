@@ -120,4 +120,6 @@ def emergency_open(fact: Fact, index: Index, settings: FlagSettings) -> Found | 
     A day is enough for a lead in any time zone. After that an emergency without a conclusion is
     access that nobody approved.
     """
-    return Found(f"The review of the emergency for {fact.role} is open for 24 hours.", fact.request)
+    return Found(
+        f"The review of the emergency for {fact.role} has been open for 24 hours.", fact.request
+    )

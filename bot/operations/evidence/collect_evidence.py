@@ -95,13 +95,18 @@ class _Folder:
             yield policy
 
     def tables(self) -> Iterator[Table]:
+        """Each file, the sample after the grants from which it is drawn."""
+        yield from self._populations()
+        yield from self._access()
+        yield from self._exceptions()
+
+    def _populations(self) -> Iterator[Table]:
         yield Table(
             "population-requests.csv",
             *(REQUEST_COLUMNS, self._requests()),
             "Which access was asked for in the period, and how was each request decided?",
             "Every request that was made in the period, in the order of the log. It is complete:"
-            " the"
-            " log has one record `request:access:asked` for each, and its number is in `seq`.",
+            " the log has one record `request:access:asked` for each, and its number is in `seq`.",
             "requests that were refused before they were made, such as those of people who may not"
             " ask; each is a record `request:action:refused` or `request:rule:denied`.",
         )
@@ -110,8 +115,7 @@ class _Folder:
             *(GRANT_COLUMNS, self._grants(self._sample)),
             "Who had access in the period, and by which decision?",
             "Every grant that was approved before the end of the period and had not ended before"
-            " its"
-            " beginning. `seq` is the record of its decision.",
+            " its beginning. `seq` is the record of its decision.",
         )
         yield Table(
             "sample.csv",
@@ -121,6 +125,8 @@ class _Folder:
             f" them. They are the ones with the lowest SHA-256 of `{self._sample.seed}:GRANT`, so"
             " that anybody can draw the same sample again.",
         )
+
+    def _access(self) -> Iterator[Table]:
         for at in dict.fromkeys((self._period.start, self._period.end)):
             yield Table(
                 f"access-on-{moment(at).replace(':', '')}.csv".replace("T000000Z", ""),
@@ -143,25 +149,24 @@ class _Folder:
             "Did people who left lose their access?",
             "Everybody whose account in Slack was found deactivated in the period.",
             "the moment of the deactivation, because Slack does not report it. `noticed_at` is"
-            " when the"
-            " bot learned of it, within a minute for people with access.",
+            " when the bot learned of it, within a minute for people with access.",
         )
+
+    def _exceptions(self) -> Iterator[Table]:
         yield Table(
             "emergencies.csv",
             *(EMERGENCY_COLUMNS, self._emergencies()),
             "Which access was taken in an emergency, before anybody approved it?",
             "Every emergency that started in the period, or whose review was open or was signed in"
             " it, with its reason and the conclusion of its review. A drill is an exercise with"
-            " real"
-            " access.",
+            " real access.",
         )
         yield Table(
             "privileged.csv",
             *(PRIVILEGED_COLUMNS, self._privileged()),
             "Who held roles of high risk, and did they use them?",
             "Every grant of the period of a role that a roles.toml in force in the period marks"
-            " with"
-            ' `risk = "high"`, for each system; a role that nobody held has one row without a'
+            ' with `risk = "high"`, for each system; a role that nobody held has one row without a'
             " grant.",
             "use on systems that do not report it; `use_known` says so.",
         )

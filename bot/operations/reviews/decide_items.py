@@ -127,4 +127,4 @@ def _end_grants(u: UnitOfWork, by: str, ending: Sequence[Grant], decision: Decis
 
 def _end_onboarding(u: UnitOfWork, by: str, item: Item) -> None:
     if (ramp := ramps.locked(u.db, item.about)) is not None:
-        end_ramp(u, ramp, Move.END, by, "a review decided so")
+        end_ramp(u, ramp, Move.END, by, "a reviewer ended it")

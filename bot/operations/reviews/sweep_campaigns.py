@@ -27,7 +27,7 @@ from storage import grants, ramps, reviews
 BATCH = 200
 """Items that one transaction answers at the due date."""
 
-UNANSWERED = "nobody answered until the due date"
+UNANSWERED = "nobody answered by the due date"
 
 
 def sweep_campaigns(world: Context) -> int:

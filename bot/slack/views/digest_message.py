@@ -136,7 +136,7 @@ def _requests(found: Digest) -> str:
     if found.decided:
         auto = found.share(Outcome.BY_RULE, Outcome.IN_ADVANCE)
         denied = found.share(Outcome.DENIED)
-        parts.append(f"{auto} % of the decisions needed nobody, {denied} % were denials")
+        parts.append(f"{auto} % of the decisions needed no person, {denied} % were denials")
     if found.refused:
         parts.append(f"denial rules refused {_counted(found.refused, 'more', 'more')}")
     return ". ".join(_capital(part) for part in parts) + "."

@@ -46,9 +46,7 @@ def render(story: RequestStory) -> Message:
         paragraph(["The story of ", code(id), f", oldest first ({len(lines)} records)."]),
         rich(bullets(shown)),
         *_used_paths(story),
-        context(
-            f"{rest}`access-bot audit list {id}` shows all of it; that you looked is on record."
-        ),
+        context(f"{rest}`access-bot audit list {id}` shows all of it. This query is recorded."),
     )
 
 

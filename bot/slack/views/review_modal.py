@@ -123,8 +123,8 @@ def _about(page: WaitingPage, name: str) -> list[Part]:
 
 
 def _default(item: Item) -> str:
-    ends = "ends" if item.by_default == END else "stays"
-    return f"What nobody answers until the due date {ends}."
+    ends = "end" if item.by_default == END else "stay"
+    return f"Items without an answer by the due date {ends}."
 
 
 def _group(page: WaitingPage, items: Sequence[Item], now: int) -> Block:

@@ -27,7 +27,7 @@ from bot.slack.blocks import (
 from bot.slack.ids import Action
 from bot.slack.views._fit import MESSAGE_BLOCKS, fit
 
-NOTHING = "Nothing waits for your keep or end."
+NOTHING = "No review waits for your decision."
 
 
 def started(found: Started) -> Message:
@@ -59,8 +59,8 @@ def note(campaign: Campaign, is_reminder: bool) -> Message:
         paragraph(
             ["The review of ", *scope, f" {what}. It closes ", date(campaign.due_at), "."],
             [
-                "You decide on access in it: keep or end. What nobody answers stays, except for"
-                " roles whose ",
+                "Decide on each item: keep or end. Items without an answer stay, except for roles"
+                " whose ",
                 code("review_default"),
                 " is “end”.",
             ],

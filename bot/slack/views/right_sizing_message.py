@@ -57,8 +57,8 @@ def render(found: RightSizing) -> Message:
         _twin(found, looked),
         header("Right-sizing"),
         paragraph(
-            [looked, " They end ", date(found.period.until), "."],
-            ["Add the lines to the table that is there; a table in double brackets is a new one."],
+            [looked, " The period ends ", date(found.period.until), "."],
+            ["Put the keys into the existing table. Add a table in double brackets as a new one."],
         ),
         *shown,
         *more,

@@ -117,9 +117,9 @@ def _stream_late(facts: Facts) -> Message:
 def _stream_resumed(facts: Facts) -> Message:
     stream = str(facts["stream"])
     return message(
-        f"The audit log is in time again in the stream {_name(stream)}.",
+        f"The audit log is up to date again in the stream {_name(stream)}.",
         paragraph(
-            [bold("The audit log is in time again"), " in the stream ", code(stream), "."],
+            [bold("The audit log is up to date again"), " in the stream ", code(stream), "."],
             [f"Its receiver has the log up to record {facts['sent']}."],
         ),
     )
@@ -748,7 +748,7 @@ def _unanswered(facts: Facts) -> list[list[Part]]:
     kept, ended = int(str(facts["unanswered_kept"])), int(str(facts["unanswered_ended"]))
     if not kept and not ended:
         return []
-    words = f"Nobody answered {kept + ended} of them until the due date"
+    words = f"Nobody answered {kept + ended} of them by the due date"
     return [[f"{words}: {kept} stay, {ended} end, as their roles say."]]
 
 
