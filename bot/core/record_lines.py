@@ -1,6 +1,6 @@
 """Puts the audit records of one request or grant into sentences, from the request to its end."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -187,9 +187,3 @@ def sentence(line: Line, name: Callable[[str], str]) -> str:
     if line.people:
         words += f" ({', '.join(map(name, line.people))})"
     return f"{words}: “{line.typed}”" if line.typed else words
-
-
-def ids_in(records: Sequence[Record]) -> tuple[set[str], set[str]]:
-    """The requests and the grants that these records name."""
-    requests = {record.request for record in records} - {""}
-    return requests, {record.grant for record in records} - {""}
