@@ -9,6 +9,7 @@ from bot.core.authority import deciders
 from bot.core.model import Grant, GrantState, Request
 from bot.operations._end_grant import channel_of, withdraw
 from bot.operations._leads_only import seen_as_lead
+from bot.operations._open_homes import publish_homes
 from bot.operations._unit_of_work import (
     ANSWERS_LAST,
     HOME_LASTS,
@@ -70,7 +71,7 @@ def queue_updates(world: Context, stale: Stale) -> None:
             withdraw(u, renewal, SYSTEM, "the access that it would renew has ended")
         update_messages(u, stale.messages)
         _update_approvals(u, stale.approvals)
-        _publish(u, stale.homes)
+        publish_homes(u, stale.homes)
         _update_answers(u, stale.answers)
         clear_windows(u, stale.windows)
 
@@ -114,14 +115,3 @@ def _homes(u: Snapshot, moved: Sequence[Grant], asked: Sequence[Request]) -> lis
         for person in looking
         if person in own or person in able or seen_as_lead(u, person) is None
     ]
-
-
-def _publish(u: UnitOfWork, homes: Sequence[str]) -> None:
-    waiting = outbox.waiting(u.db, [effects.home_key(person) for person in homes])
-    u.do(
-        *(
-            effects.publish_home(person, last=True)
-            for person in homes
-            if effects.home_key(person) not in waiting
-        )
-    )

@@ -7,9 +7,10 @@ from bot.core import effects
 from bot.core.audit import Entry, Event
 from bot.core.criteria import Facts
 from bot.core.onboarding import OPEN, Ramp, mentors_of
-from bot.operations._unit_of_work import HOME_LASTS, Snapshot, UnitOfWork
+from bot.operations._open_homes import refresh_homes
+from bot.operations._unit_of_work import Snapshot, UnitOfWork
 from bot.operations.messages.notify_each_lead import leads_of
-from storage import outbox, private_answers, ramps
+from storage import outbox, ramps
 
 
 def facts_of(u: Snapshot) -> Facts:
@@ -57,17 +58,7 @@ def refresh_ramp(u: UnitOfWork, ramp: Ramp) -> None:
     waiting = outbox.waiting(u.db, list(keys))
     shown = (each for key, each in keys.items() if key not in waiting)
     u.do(*(effects.update_ramp_note(each.channel, each.ts) for each in shown))
-    concerned = {ramp.newcomer, ramp.mentor, *acting_mentors(u, ramp), *u.leads}
-    looking = private_answers.open_homes(u.db, u.now - HOME_LASTS)
-    homes = [person for person in looking if person in concerned]
-    waiting = outbox.waiting(u.db, [effects.home_key(person) for person in homes])
-    u.do(
-        *(
-            effects.publish_home(person, last=True)
-            for person in homes
-            if effects.home_key(person) not in waiting
-        )
-    )
+    refresh_homes(u, {ramp.newcomer, ramp.mentor, *acting_mentors(u, ramp), *u.leads})
 
 
 def is_open(ramp: Ramp | None) -> bool:

@@ -20,7 +20,7 @@ from bot.operations._end_grant import request_end
 from bot.operations._leads_only import PERSON_LASTS
 from bot.operations._unit_of_work import OUTDATED, Context, Snapshot, UnitOfWork, unit
 from bot.operations.onboarding.end_ramp import end_ramp
-from bot.operations.reviews.shared import record_decision, refresh_homes, reviewers_of
+from bot.operations.reviews.shared import record_decision, refresh_review_homes, reviewers_of
 from storage import grants, ramps, reviews
 
 ACTION = "review"
@@ -59,7 +59,7 @@ def decide_items(
         if not able:
             return why
         carry_out(u, by, campaign, able, decision, found)
-        refresh_homes(u, [by])
+        refresh_review_homes(u, [by])
         return Decided(campaign, tuple(able), {n: why.reason for n, why in skipped.items()})
 
 

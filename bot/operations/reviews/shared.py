@@ -4,13 +4,12 @@ follows for messages."""
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from bot.core import effects
 from bot.core.audit import Event
 from bot.core.model import Grant
 from bot.core.review import Campaign, Decision, Item, ItemKind, reviewers
 from bot.core.roles import references
-from bot.operations._unit_of_work import HOME_LASTS, Snapshot, UnitOfWork
-from storage import outbox, private_answers
+from bot.operations._open_homes import refresh_homes
+from bot.operations._unit_of_work import Snapshot, UnitOfWork
 
 
 def reviewers_of(u: Snapshot, item: Item) -> frozenset[str]:
@@ -23,19 +22,9 @@ def unknown_references(u: Snapshot) -> tuple[str, ...]:
     return u.directory.called(u.directory.unresolved(sorted(references(u.policy))))
 
 
-def refresh_homes(u: UnitOfWork, deciders: Collection[str] = ()) -> None:
+def refresh_review_homes(u: UnitOfWork, deciders: Collection[str] = ()) -> None:
     """Queues an update of each open App Home of a lead or of these deciders."""
-    concerned = u.leads.union(deciders)
-    looking = private_answers.open_homes(u.db, u.now - HOME_LASTS)
-    homes = [person for person in looking if person in concerned]
-    waiting = outbox.waiting(u.db, [effects.home_key(person) for person in homes])
-    u.do(
-        *(
-            effects.publish_home(person, last=True)
-            for person in homes
-            if effects.home_key(person) not in waiting
-        )
-    )
+    refresh_homes(u, u.leads.union(deciders))
 
 
 def note_to_leads(u: UnitOfWork, note: str, campaign: Campaign, **facts: object) -> None:

@@ -25,7 +25,7 @@ from bot.operations._unit_of_work import OUTDATED, Context, Snapshot, UnitOfWork
 from bot.operations.reviews.shared import (
     deciders_of,
     note_to_leads,
-    refresh_homes,
+    refresh_review_homes,
     unknown_references,
 )
 from storage import ramps, reviews
@@ -101,5 +101,5 @@ def _started(u: UnitOfWork, campaign: Campaign, items: Sequence[Item]) -> Starte
     people = deciders_of(u, items)
     u.do(*(effects.review_note(person, campaign.id, "started") for person in people))
     note_to_leads(u, "campaign_started", campaign, items=len(items), people=len(people))
-    refresh_homes(u, people)
+    refresh_review_homes(u, people)
     return Started(campaign, counts)

@@ -21,7 +21,7 @@ from bot.core.review import (
 )
 from bot.operations._unit_of_work import SYSTEM, Context, Snapshot, UnitOfWork, reading, unit
 from bot.operations.reviews.decide_items import carry_out
-from bot.operations.reviews.shared import deciders_of, note_to_leads, refresh_homes
+from bot.operations.reviews.shared import deciders_of, note_to_leads, refresh_review_homes
 from storage import grants, ramps, reviews
 
 BATCH = 200
@@ -125,7 +125,7 @@ def _close(u: UnitOfWork, campaign: Campaign, counts: dict[ItemState, int]) -> N
         u.do(effects.update_review_note(channel, ts, campaign.id))
     if counts[ItemState.ENDING]:
         note_to_leads(u, "campaign_closed", campaign, **_outcome(u, campaign, counts))
-        refresh_homes(u)
+        refresh_review_homes(u)
 
 
 def _outcome(u: Snapshot, campaign: Campaign, counts: dict[ItemState, int]) -> dict[str, object]:
@@ -165,4 +165,4 @@ def _finish(u: UnitOfWork, campaign: Campaign, counts: dict[ItemState, int]) -> 
         states={str(state): count for state, count in counts.items() if count},
     )
     note_to_leads(u, "campaign_finished", campaign, **_outcome(u, campaign, counts))
-    refresh_homes(u)
+    refresh_review_homes(u)
