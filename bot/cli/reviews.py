@@ -84,7 +84,7 @@ def show(review: str, pending: bool, undone: bool, as_csv: bool, as_json: bool) 
     with opened("reviews") as base:
         found = describe_campaign(base.world, review)
         if found is None:
-            raise Wrong(f"There is no review {review}: `access-bot reviews list` shows them.")
+            raise Wrong(f"There is no review {review}: `access-bot reviews list --all` shows all.")
         state = ItemState.PENDING if pending else ItemState.ENDING if undone else None
         items = [item for item in found.items if state in (None, item.state)]
         if as_csv:

@@ -63,7 +63,7 @@ def _start(ctx: ListenerContext, said: Command, person: Person, words: list[str]
         return answers.refused(outcome.reason)
     if isinstance(outcome, Started):
         return review_notes.started(outcome)
-    return answers.done("This was sent before. /access review list shows all reviews.")
+    return answers.done("This was sent before. /access review list shows open reviews.")
 
 
 def read_start(words: list[str]) -> tuple[Scope, int] | Refused:

@@ -30,15 +30,6 @@ class _State(Collector):
             up.add_metric([], 0)
             return [up, writable]
         up.add_metric([], 1)
-        families = [up, writable]
-        for name, words, label, values in (
-            ("access_bot_outbox_rows", "Work that waits, by queue.", "queue", counted.outbox),
-            ("access_bot_grants", "Grants that are not over, by state.", "state", counted.grants),
-        ):
-            family = GaugeMetricFamily(name, words, labels=[label])
-            for value, count in values.items():
-                family.add_metric([value], count)
-            families.append(family)
         words = "Channels of roles.toml that refuse messages, by channel and Slack's error."
         failing = GaugeMetricFamily(
             "access_bot_channel_failing", words, labels=["channel", "error"]
@@ -53,7 +44,9 @@ class _State(Collector):
         )
         outdated = GaugeMetricFamily("access_bot_roles_outdated", words, counted.outdated)
         return [
-            *families,
+            up,
+            writable,
+            *_by_label(counted),
             failing,
             unreachable,
             outdated,
@@ -61,6 +54,17 @@ class _State(Collector):
             *_ages(counted),
             *_streams(counted),
         ]
+
+
+def _by_label(counted: Counts) -> Iterator[GaugeMetricFamily]:
+    for name, words, label, values in (
+        ("access_bot_outbox_rows", "Work that waits, by queue.", "queue", counted.outbox),
+        ("access_bot_grants", "Grants that are not over, by state.", "state", counted.grants),
+    ):
+        family = GaugeMetricFamily(name, words, labels=[label])
+        for value, count in values.items():
+            family.add_metric([value], count)
+        yield family
 
 
 def _numbers(counted: Counts) -> Iterator[GaugeMetricFamily]:

@@ -33,7 +33,7 @@ VERBS: tuple[tuple[str, str], ...] = (
     ("/access back", "approvers: you decide again, and your delegate does not"),
     (
         "/access review",
-        "keep or end the access that a review asks you about; leads: list shows all reviews, and"
+        "keep or end the access that a review asks you about; leads: list shows open reviews, and"
         " start [due 7d] [role:R] [system:S] begins one",
     ),
     ("/access help", "this"),
