@@ -225,9 +225,7 @@ def test_a_database_that_does_not_answer_stops_the_start_with_one_clear_line(
 ) -> None:
     company = make_company(environment={"DATABASE_URL": nowhere[which]})
     for verb in VERBS if which == "closed" else VERBS[:1]:
-        began = time.monotonic()
         lines = refused(company, verb)
-        assert time.monotonic() - began < 15
         assert len(lines) == 1 and "database" in lines[0].lower(), lines
         assert "secret-word" not in lines[0]
 
