@@ -363,7 +363,7 @@ def test_home_shows_what_is_mine_what_waits_for_me_and_to_leads_everything(
     who.wait_home("You have no access right now")
 
 
-def test_help_roles_and_list_answer_and_later_verbs_say_so(company: Company) -> None:
+def test_help_roles_and_list_answer_and_verbs_of_leads_are_refused(company: Company) -> None:
     who = company.newcomer()
     assert (
         "/access renew" in company.access(who, "help").text
@@ -374,9 +374,9 @@ def test_help_roles_and_list_answer_and_later_verbs_say_so(company: Company) -> 
     assert "shop-admin" in listed and "customer-data" not in listed
     assert "You have no access" in company.access(who, "list").text
     assert "It waits for 1 approval" in company.access(who, "explain shop-admin").text
-    for verb in ("onboard @ana backend", "review", "audit", "audit export", "audit verify"):
+    for verb in ("onboard @ana backend", "review start", "flags", "audit", "audit verify"):
         assert "Only leads" in company.access(who, verb).text
-    assert "later version" in company.access(company.chiara, "review").text
+    assert "No review waits" in company.access(who, "review").text
     assert "Did you mean /access renew?" in company.access(who, "renwe").text
     assert "/access help" in company.access(who, "xyzzy").text
 
