@@ -182,7 +182,7 @@ def profiled() -> Iterator[tuple[dict[str, str], Callable[[Bot], str]]]:
 
         def told(bot: Bot) -> str:
             bot.process.terminate()
-            bot.process.wait(30)
+            bot.process.wait(90)
             return shares(json.loads(path.read_text()))
 
         yield {"BENCH_PROFILE": str(path)}, told
