@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -42,9 +43,12 @@ class Receiver:
 
 
 @pytest.fixture
-def receiver(made: Made) -> Receiver:
+def receiver(made: Made) -> Iterator[Receiver]:
+    """At the end, threads that send may still use the database, which is closed next."""
+    before = set(threading.enumerate())
     made.set_policy(systems=SYSTEMS + TABLE.format("siem"))
-    return Receiver()
+    yield Receiver()
+    until(lambda: set(threading.enumerate()) <= before)
 
 
 def a_sender(made: Made, receiver: Receiver) -> tuple[StreamSender, Stream]:
