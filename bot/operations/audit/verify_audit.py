@@ -154,17 +154,18 @@ def _walk(
             return marked or differs, seq, digest
         if progress:
             progress(seq, head.seq)
+    return marked or _wrong_end(head, seq), seq, digest
+
+
+def _wrong_end(head: audit.Head, seq: int) -> Break | None:
+    """Returns the break where the last record is not the one that was sealed as the newest."""
     if seq < head.seq:
-        return (
-            marked or Break(seq + 1, f"records {seq + 1} to {head.seq} were cut off"),
-            seq,
-            digest,
-        )
+        return Break(seq + 1, f"records {seq + 1} to {head.seq} were cut off")
     if head.seq == 0 and head.hash != GENESIS:
-        return Break(1, "the head of an empty log is not empty"), seq, digest
+        return Break(1, "the head of an empty log is not empty")
     if seq > head.seq:
-        return marked or Break(head.seq + 1, "it was added behind the sealed end"), seq, digest
-    return marked, seq, digest
+        return Break(head.seq + 1, "it was added behind the sealed end")
+    return None
 
 
 def _marked(world: Context, batch: list[tuple[object, ...]]) -> Break | None:
