@@ -152,7 +152,8 @@ def build_dispatcher(base: Services) -> Dispatcher:
 
 
 def slack_client(settings: Settings, timeout: int) -> WebClient:
-    """A client that does not retry, because only the dispatcher knows what may be repeated."""
+    """A client that does not retry, because only the dispatcher knows which calls may be
+    repeated."""
     url = settings.slack_api_url
     tls = _tls() if url.startswith("https:") else None
     return WebClient(

@@ -1,5 +1,5 @@
-"""Stores unconfirmed revocations: since when, when the next alert is due, who acknowledged it, and
-the messages about it in the security channel."""
+"""Stores unconfirmed revocations: their beginning, the time of the next alert, the lead who
+acknowledged it, and the messages about it in the security channel."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

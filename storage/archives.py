@@ -55,7 +55,7 @@ def span(db: Reads) -> Span | None:
 
 
 def newest(db: Reads) -> Archived | None:
-    """Returns what the newest archive took out of the log, as its record says."""
+    """Returns the part of the log that the newest archive took out, according to its record."""
     found = db.row(
         "SELECT seq, detail FROM audit WHERE event = ? ORDER BY at DESC, seq DESC LIMIT 1",
         Event.AUDIT_ARCHIVED,

@@ -31,8 +31,8 @@ _NEWEST = " ORDER BY at DESC, seq DESC"
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What to search for; None matches everything. `person` is an actor or a subject, `event` a
-    full name or a prefix. `since` and `until` are UTC seconds; `until` itself is excluded."""
+    """The search terms; None matches everything. `person` is an actor or a subject, `event` a full
+    name or a prefix. `since` and `until` are UTC seconds; `until` itself is excluded."""
 
     person: str | None = None
     role: str | None = None
@@ -197,7 +197,8 @@ def begin(db: Database, seals: Seals) -> None:
 
 
 def is_new(db: Reads) -> bool:
-    """Tells whether the head was never sealed and there are no rows that the log should contain."""
+    """Returns whether the head was never sealed and there are no rows that the log should
+    contain."""
     return db.row(f"SELECT 1 FROM audit_head WHERE {_IS_NEW}", GENESIS) is not None
 
 
@@ -414,14 +415,14 @@ twice."""
 
 
 def _all(parts: Iterable[_Part]) -> _Part:
-    """Returns what follows `FROM audit` so that every condition holds."""
+    """Returns the part after `FROM audit` that requires every condition."""
     parts = list(parts)
     where = " AND ".join(sql for sql, _ in parts)
     return f" WHERE {where}" if where else "", [value for _, values in parts for value in values]
 
 
 def _newest(db: Database, scans: Sequence[_Part], size: int) -> _Part:
-    """Returns the page of what any of these scans finds; the scans must not overlap.
+    """Returns the newest page of the results of all these scans, which must not overlap.
 
     SQLite merges them in order, only as far as the page needs. PostgreSQL does so only if each has
     a limit, and is faster if it carries only numbers until the page is known.

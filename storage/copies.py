@@ -66,7 +66,7 @@ def mark(path: Path, copied_at: str) -> None:
 
 
 def is_ours(path: Path) -> bool:
-    """Tells whether this SQLite file has an audit log."""
+    """Returns whether this SQLite file has an audit log."""
     with closing(sqlite3.connect(path)) as connection:
         sql = "SELECT 1 FROM sqlite_master WHERE name = 'audit_head'"
         return connection.execute(sql).fetchone() is not None
@@ -119,7 +119,7 @@ def restore_postgres(url: str, source: Path) -> None:
 
 
 def in_use(url: str) -> bool:
-    """Tells whether another process of this account is connected to the database."""
+    """Returns whether another process of this account is connected to the database."""
     import psycopg
 
     sql = (

@@ -321,8 +321,8 @@ class Database:
             self._db.close_idle()
 
     def notify(self, queues: Iterable[str], due: int | None) -> None:
-        """Tells other processes on PostgreSQL, when this transaction commits, which work it leaves
-        (`listen`). On SQLite they notice it by `data_version`."""
+        """Sends other processes on PostgreSQL the queues and the deadline of this transaction when
+        it commits (`listen`). On SQLite they notice the commit by `data_version`."""
         if not self.is_sqlite:
             self.run(
                 "SELECT pg_notify(?, ?)",
@@ -333,7 +333,7 @@ class Database:
     def listen(
         self, heard: Callable[[list[str], int | None], None], stopped: Callable[[], bool]
     ) -> None:
-        """Passes on what `notify` sends in any process until `stopped()`. PostgreSQL only, on its
+        """Calls `heard` for each `notify` of any process until `stopped()`. PostgreSQL only, on its
         own connection. Raises StorageUnavailable if that connection is lost."""
         import psycopg
 
@@ -349,9 +349,9 @@ class Database:
                     heard(said["queues"], said["due"])
 
     def is_first(self) -> bool:
-        """Tells whether this process reports what all processes on this PostgreSQL see. The
-        first that asks holds that role until its connection ends, without a write. Always true
-        on SQLite."""
+        """Returns whether this process makes the reports that one process makes for all on this
+        PostgreSQL. The first that asks keeps that role until its connection ends, without a write.
+        Always true on SQLite."""
         if self.is_sqlite:
             return True
         import psycopg

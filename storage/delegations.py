@@ -1,4 +1,4 @@
-"""Stores who decides in the place of whom, and until when."""
+"""Stores delegations: the approver, the delegate, and the end."""
 
 from bot.core.model import Delegation
 from storage.database import Database, Reads
@@ -37,8 +37,8 @@ def remove(db: Database, delegation: Delegation) -> bool:
 
 
 def recorded(db: Reads, giver: str) -> tuple[str, str]:
-    """Returns the delegate and the detail of the newest record of what this person gave, "" for
-    none."""
+    """Returns the delegate and the detail of the newest record of a delegation by this person, ""
+    for none."""
     sql = (
         "SELECT subject, detail FROM audit WHERE event = 'delegation:access:given' AND actor = ?"
         " ORDER BY seq DESC LIMIT 1"

@@ -1,4 +1,4 @@
-"""Reads what the folder of evidence shows, row by row, as it was at one moment."""
+"""Reads the rows for the folder of evidence, one by one, as they were at one moment."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Stores what holders answered at the end of their grants."""
+"""Stores the answers of holders at the end of their grants."""
 
 from collections.abc import Sequence
 

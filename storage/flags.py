@@ -1,4 +1,4 @@
-"""Stores flags, their answers, the messages that show them, and how far the log was read for
+"""Stores flags, their answers, their messages, and the last record of the log that was read for
 them."""
 
 from collections.abc import Iterable, Sequence

@@ -118,7 +118,7 @@ def held_by(db: Database, person: str, role: str | None = None) -> list[Grant]:
 
 
 def held_with_decider(db: Database) -> list[tuple[Grant, str]]:
-    """Returns every grant that is held now or soon, and who decided on its request."""
+    """Returns every grant that is held now or soon, with the decider of its request."""
     columns = ", ".join(f"grants.{name}" for name in _COLUMNS.split(", "))
     sql = (
         f"SELECT {columns}, requests.decided_by FROM grants JOIN requests ON requests.id ="
@@ -246,8 +246,8 @@ def next_to_end(db: Reads, limit: int) -> list[Grant]:
 def needs_of(
     db: Reads, people: Collection[str]
 ) -> list[tuple[str, str, str, tuple[str, ...], int]]:
-    """Returns what these people may have on systems now: person, grant, system, actions, and
-    end."""
+    """Returns the access that these people may have on systems now: person, grant, system, actions,
+    and end."""
     marks = ", ".join("?" * len(people))
     sql = (
         "SELECT grants.person, grants.id, leases.system, leases.actions, grants.ends_at FROM"
@@ -313,7 +313,7 @@ def renew(db: Database, grant: str, ends_at: int, remind_at: int | None) -> bool
 
 
 def set_reach(db: Database, grant: str, system: str, reach: str) -> None:
-    """Records what the latest approval covers on this system."""
+    """Records the `System.reach` that the latest approval covers on this system."""
     db.run("UPDATE leases SET reach = ? WHERE grant_id = ? AND system = ?", reach, grant, system)
 
 
@@ -502,7 +502,7 @@ def counts_by_system(db: Database) -> dict[str, dict[str, int]]:
 
 
 class Deadlines(NamedTuple):
-    """When the first of each kind is due, in UTC seconds; None if there is none."""
+    """The next deadline of each kind, in UTC seconds; None if there is none."""
 
     end_of_active: int | None
     end_of_starting: int | None

@@ -1,4 +1,4 @@
-"""Stores what all processes must agree on: named values, used idempotency keys, and panic
+"""Stores values on which all processes must agree: named values, used idempotency keys, and panic
 switches."""
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Counts what the newest audit records are about, for the metrics."""
+"""Counts the newest audit records by subject, for the metrics."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -22,7 +22,7 @@ def drop(db: Database, membership: Membership) -> None:
 
 
 def drop_places(db: Database, system: str) -> int:
-    """Clears the server of memberships that are not over; returns for how many grants."""
+    """Clears the server of memberships that are not over; returns the number of grants."""
     sql = (
         "DELETE FROM memberships WHERE system = ? AND account = '' AND grant_id IN "
         "(SELECT grant_id FROM leases WHERE system = ? AND state <> 'ended')"

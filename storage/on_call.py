@@ -31,7 +31,7 @@ def reading(db: Database, duty: str) -> Reading | None:
 
 def claim(db: Database, duty: str, source: str, now: int, seen_at: int | None) -> bool:
     """Claims the next try of a calendar that was last tried at `seen_at`, None for never; returns
-    False if another process has claimed it. What was read of another source is forgotten."""
+    False if another process has claimed it. A result from another source is forgotten."""
     if seen_at is None:
         sql = (
             "INSERT INTO calendars (duty, source, tried_at, read_at, error, notified)"

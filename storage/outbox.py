@@ -99,7 +99,7 @@ def _insert(db: Database, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
 
 
 def any_due(db: Database, queue: Queue, now: int, without: Sequence[str] = ()) -> bool:
-    """Tells whether `claim` would find a row, without a lock."""
+    """Returns whether `claim` would find a row, without a lock."""
     where, values = _claimable(queue, now, without)
     return db.row(f"SELECT 1 FROM outbox o WHERE {where} LIMIT 1", *values) is not None
 
@@ -132,7 +132,7 @@ def next_due(db: Database) -> dict[Queue, int]:
 
 
 def any_with_key(db: Database, ordering_key: str) -> bool:
-    """Tells whether a row has this ordering key, claimed or not."""
+    """Returns whether a row has this ordering key, claimed or not."""
     return db.row("SELECT 1 FROM outbox WHERE ordering_key = ? LIMIT 1", ordering_key) is not None
 
 
@@ -242,7 +242,7 @@ def tried(db: Database, keys: Sequence[str]) -> set[str]:
 
 
 def is_ending(db: Database, ordering_key: str, system: str) -> bool:
-    """Tells whether an end on this system is claimed."""
+    """Returns whether an end on this system is claimed."""
     sql = (
         "SELECT 1 FROM outbox WHERE ordering_key = ? AND kind = 'end_lease' AND claimed_by IS NOT"
         " NULL AND systems LIKE ?"

@@ -84,15 +84,15 @@ def _without_names(db: Database, people: Iterable[Person]) -> list[Person]:
 
 
 def forget_after(db: Database, at: int) -> None:
-    """Marks what Slack supposedly said after `at` as unknown."""
+    """Marks facts from Slack as unknown if they carry a time after `at`."""
     db.run("UPDATE people SET checked_at = 0 WHERE checked_at > ?", at)
     if (read_at := groups_read_at(db)) is not None and read_at > at:
         key_values.put(db, _READ, "0")
 
 
 def save(db: Database, people: Iterable[Person], now: int) -> bool:
-    """Stores people from Slack, keeping the newest version; returns whether that changes what
-    references resolve to. A stored time well after `now` is replaced, because a clock was wrong."""
+    """Stores people from Slack, keeping the newest version; returns whether the people behind
+    references change. A stored time well after `now` is replaced, because a clock was wrong."""
     people = _without_names(db, people)
     ids = [p.id for p in people]
     before = _known(db, ids)
@@ -261,7 +261,7 @@ def _is_group(ref: str) -> bool:
 
 
 def _sole(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Returns what each reference stands for; a reference with several meanings resolves to
+    """Returns the meaning of each reference; a reference with several meanings resolves to
     nobody."""
     found: dict[str, set[str]] = {}
     for ref, owner in pairs:
@@ -283,7 +283,7 @@ def to_check(db: Database, started: int) -> list[tuple[str, int]]:
 
 
 def _known(db: Database, ids: list[str]) -> dict[str, tuple[object, ...]]:
-    """Returns what `directory` would say of these people now."""
+    """Returns the facts about these people on which `directory` depends."""
     known = {}
     for start in range(0, len(ids), 500):
         some = ids[start : start + 500]

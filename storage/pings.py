@@ -26,7 +26,7 @@ def get(db: Database, request: str) -> Ping | None:
 
 
 def put(db: Database, ping: Ping) -> None:
-    """Stores what is planned for a request, in the place of what was."""
+    """Stores the plan for a request in the place of the earlier one."""
     sql = (
         f"INSERT INTO pings ({_COLUMNS}) VALUES (?, ?, ?, ?, ?) ON CONFLICT (request_id) DO UPDATE"
         " SET ping_at = excluded.ping_at, why = excluded.why, escalate_at = excluded.escalate_at,"
@@ -36,13 +36,13 @@ def put(db: Database, ping: Ping) -> None:
 
 
 def escalated(db: Database, request: str) -> bool:
-    """Tells whether the backups of this request were mentioned."""
+    """Returns whether the backups of this request were mentioned."""
     sql = "SELECT 1 FROM pings WHERE request_id = ? AND escalations > 0"
     return db.row(sql, request) is not None
 
 
 def due(db: Database, now: int, limit: int) -> list[Ping]:
-    """Returns what is due, locked by this transaction."""
+    """Returns the pings that are due, locked by this transaction."""
     sql = (
         f"SELECT {_COLUMNS} FROM pings WHERE ping_at <= ? OR escalate_at <= ? ORDER BY request_id"
         f" LIMIT ?{db.skip_locked}"

@@ -9,8 +9,8 @@ MOST = 100
 
 
 class Place(NamedTuple):
-    """`at` is when the person was last seen there, `recorded_at` when a record said so last, 0 for
-    never."""
+    """`at` is the last time at which the person was seen there, `recorded_at` the time of the last
+    record about it, 0 for never."""
 
     person: str
     network: str
@@ -44,7 +44,8 @@ def get(db: Database, person: str, network: str, agent: str) -> Place | None:
 
 
 def has_other(db: Database, place: Place, since: int, most: int) -> bool:
-    """Tells whether this is a new program in a network where the person used `most` since then."""
+    """Returns whether this is a new program in a network where the person used `most` since
+    then."""
     sql = "SELECT 1 FROM places WHERE person = ? AND network = ? AND at >= ? LIMIT ?"
     found = db.rows(sql, place.person, place.network, since, most)
     return len(found) >= most and get(db, *place.key) is None

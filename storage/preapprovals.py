@@ -44,12 +44,12 @@ def get(db: Database, id: str, now: int) -> PreApproval | None:
 
 
 def of(db: Database, person: str, role: str, now: int) -> list[PreApproval]:
-    """Returns what this person has for this role at `now`."""
+    """Returns the pre-approvals of this person for this role at `now`."""
     return _many(db, "person = ? AND role = ?", person, role, now)
 
 
 def shown_to(db: Database, person: str, now: int) -> list[PreApproval]:
-    """Returns what this person gave or has at `now`."""
+    """Returns the pre-approvals that this person gave or has at `now`."""
     return _many(db, "(giver = ? OR person = ?)", person, person, now)
 
 

@@ -1,5 +1,5 @@
 """Stores ephemeral answers that Slack still lets the bot change through their `response_url`, and
-who has App Home open."""
+the people who have App Home open."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

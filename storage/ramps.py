@@ -154,7 +154,7 @@ def add_grant(db: Database, ramp: str, number: int, grant: str) -> None:
 
 
 def gave(db: Database, grant: str) -> bool:
-    """Tells whether a stage gave this grant."""
+    """Returns whether a stage gave this grant."""
     return db.row("SELECT 1 FROM ramp_grants WHERE grant_id = ?", grant) is not None
 
 

@@ -59,5 +59,5 @@ def take_before(db: Database, since: int, limit: int) -> list[Repeats]:
 
 
 def any_before(db: Database, since: int) -> bool:
-    """Tells whether a count started by `since`."""
+    """Returns whether a count started by `since`."""
     return db.row("SELECT 1 FROM repeats WHERE since <= ? LIMIT 1", since) is not None

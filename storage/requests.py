@@ -140,7 +140,7 @@ def unposted(db: Database, limit: int) -> list[Request]:
 
 
 def is_posted(db: Database, request: str) -> bool:
-    """Tells whether a channel that is neither archived nor deleted shows the request."""
+    """Returns whether a channel that is neither archived nor deleted shows the request."""
     return db.row(f"SELECT 1 FROM requests WHERE id = ? AND {_POSTED}", request) is not None
 
 

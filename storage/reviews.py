@@ -44,7 +44,7 @@ def _frozen_row(campaign: str, i: Item) -> tuple[Any, ...]:
 
 
 def held(db: Database) -> list[Held]:
-    """Returns every grant that is held now or soon, and who decided on it."""
+    """Returns every grant that is held now or soon, with its decider."""
     return [Held(grant, by) for grant, by in grants.held_with_decider(db)]
 
 

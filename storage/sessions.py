@@ -25,8 +25,8 @@ class Row(NamedTuple):
 
 
 class Sum(NamedTuple):
-    """The number of sessions of a grant on a system, how many are open, when the first started and
-    when the last was seen."""
+    """The sessions of a grant on a system: all, the open ones, the start of the first, and the last
+    sight of one."""
 
     sessions: int
     open: int

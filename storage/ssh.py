@@ -1,5 +1,5 @@
-"""Stores SSH certificate access: who may have certificates issued, the certificates issued and
-revoked, and people's public keys."""
+"""Stores SSH certificate access: the grants that may have certificates issued, the certificates
+issued and revoked, and people's public keys."""
 
 from collections.abc import Sequence
 
@@ -45,8 +45,8 @@ def add(
 
 
 def end(db: Database, leases: Sequence[tuple[str, str]], at: int) -> None:
-    """Stops issuing to these pairs of grant and system, then revokes what was issued. The order
-    matters: a concurrent issue holds the row that is deleted first."""
+    """Stops issuing to these pairs of grant and system, then revokes the issued certificates. The
+    order matters: a concurrent issue holds the row that is deleted first."""
     db.run_many("DELETE FROM ssh_access WHERE grant_id = ? AND system = ?", leases)
     sql = (
         "UPDATE ssh_certificates SET revoked_at = ? WHERE grant_id = ? AND system = ? AND"
@@ -56,7 +56,7 @@ def end(db: Database, leases: Sequence[tuple[str, str]], at: int) -> None:
 
 
 def is_open(db: Database, grant: str, system: str, since: int) -> bool:
-    """Tells whether certificates may be issued, or valid ones exist that expire after `since`."""
+    """Returns whether certificates may be issued, or valid ones exist that expire after `since`."""
     sql = (
         "SELECT 1 FROM ssh_access WHERE grant_id = ? AND system = ? UNION ALL SELECT 1 FROM"
         " ssh_certificates WHERE grant_id = ? AND system = ? AND revoked_at IS NULL AND"
@@ -66,8 +66,8 @@ def is_open(db: Database, grant: str, system: str, since: int) -> bool:
 
 
 def open_at(db: Database, system: str, since: int) -> dict[str, tuple[bool, int]]:
-    """Returns the grants for which `is_open` is true: whether certificates may be issued, and how
-    many are valid."""
+    """Returns the grants for which `is_open` is true: whether certificates may be issued, and the
+    number of valid ones."""
     leases = {
         grant for (grant,) in db.rows("SELECT grant_id FROM ssh_access WHERE system = ?", system)
     }

@@ -25,7 +25,7 @@ def cursor(db: Reads, name: str) -> Cursor | None:
 
 
 def is_claimed(db: Database, name: str, owner: str, until: int) -> bool:
-    """Tells whether this process may send the stream until that time."""
+    """Returns whether this process may send the stream until that time."""
     sql = "SELECT 1 FROM streams WHERE name = ? AND claimed_by = ? AND claimed_until >= ?"
     return db.row(sql, name, owner, until) is not None
 

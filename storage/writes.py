@@ -21,7 +21,7 @@ class Writes:
 
     @property
     def problem(self) -> str:
-        """Why the last write failed; "" if it worked or none was tried."""
+        """The reason why the last write failed; "" if it worked or none was tried."""
         return self._failing[1] if self._failing else ""
 
     @property
@@ -30,5 +30,6 @@ class Writes:
         return time.monotonic() - self._failing[0] if self._failing else 0.0
 
     def failed_within(self, seconds: float) -> bool:
-        """Tells whether a write failed in the last `seconds`, even if others have worked since."""
+        """Returns whether a write failed in the last `seconds`, even if others have worked
+        since."""
         return time.monotonic() - self._last_failure < seconds

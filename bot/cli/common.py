@@ -95,7 +95,7 @@ def _account() -> str:
 
 
 def on_terminal() -> bool:
-    """Tells whether the operator can answer a prompt."""
+    """Returns whether the operator can answer a prompt."""
     return sys.stdin.isatty()
 
 

@@ -49,7 +49,8 @@ def may_go_away(given: Delegation, giver: Person, delegate: Person) -> Refused |
 
 
 def delegate_is_here(given: Delegation, directory: Directory) -> Refused | None:
-    """Refuses a delegate who is away: a delegate can't hand on what was handed to them."""
+    """Refuses a delegate who is away: a delegate can't pass on the decisions that they were
+    given."""
     for each in directory.delegations:
         if each.giver == given.delegate and each.ends_at > given.given_at:
             return Refused("Your delegate is away, too. Name somebody else.")

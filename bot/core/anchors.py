@@ -56,8 +56,8 @@ def stamped_text(anchor: Anchor) -> bytes:
 
 
 def late_stamp(anchor: Anchor, stamped_at: int) -> str:
-    """What is wrong with the time of a stamp, or "". A log that was written again could get new
-    stamps for its old anchors, too, but only later ones."""
+    """Returns a sentence about a stamp that came too late, or "". A forger who writes the log again
+    can get new stamps for the old anchors, but only later ones."""
     if stamped_at <= anchor.at + STAMPED_WITHIN + CLOCKS_DIFFER:
         return ""
     return f"was made only on {rfc3339(stamped_at)}, so it does not prove the time of the anchor"

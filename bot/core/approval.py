@@ -1,5 +1,5 @@
-"""Who may decide on a request and when it is decided, from the current role, the current groups and
-the stored request and votes; each answer is a value that says why."""
+"""Decides who may vote on a request and whether the votes are enough, from the current role, the
+current groups and the stored request and votes. Each answer is a value with its reason."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -51,9 +51,9 @@ class NeedsApproval:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No, with the reason as a sentence for the person who asked, and what to do about it. `field`
-    names the input that it is about: role, duration, reason, ticket, start or actions. `rule` is
-    the denial rule of the role that says no."""
+    """A refusal. `reason` is a sentence for the person, with the next step. `field` names the input
+    that it is about: role, duration, reason, ticket, start or actions. `rule` is the denial rule of
+    the role that applies."""
 
     reason: str
     field: str = ""
@@ -97,7 +97,7 @@ def _not_a_decider(role: Role, who: Person, directory: Directory) -> Refused:
 def may_approve(
     role: Role, request: Request, who: Person, votes: Sequence[Vote], authority: Authority
 ) -> Refused | None:
-    """Whether an approval of `who`, who may decide, would count now. `votes` are those given so
+    """Refuses an approval by `who`, a decider, that would not count now. `votes` are those given so
     far."""
     so_far = count(role, request, votes, authority)
     if so_far.tier is None or who.id in so_far.have:
@@ -117,7 +117,8 @@ def may_approve(
 def _not_asked(
     role: Role, request: Request, who: str, so_far: Count, tier: Tier, authority: Authority
 ) -> Refused | None:
-    """Refuses the approvers of another tier, and one of the two who share an approval."""
+    """Refuses a vote in a tier of other approvers, and the second vote of two people who share an
+    approval."""
     if free_seats(role, tier, request.requester, who, so_far.used, authority):
         return None
     right = right_of(role, request.requester, who, authority, tier)
@@ -170,8 +171,8 @@ def tier_asked(
 
 
 def unchanged(role: Role, request: Request) -> Refused | None:
-    """Refuses an approval when roles.toml gives something else now than what was asked for and
-    shown."""
+    """Refuses an approval when the role or its systems have changed in roles.toml since the
+    request."""
     if role.fingerprint == request.fingerprint:
         return None
     return Refused(
@@ -181,8 +182,8 @@ def unchanged(role: Role, request: Request) -> Refused | None:
 
 
 def as_approved(leases: Iterable[Lease], systems: Mapping[str, System]) -> Refused | None:
-    """Refuses to give anything more under a grant whose systems give something else in roles.toml
-    now than what was approved. What its holder has already stays until its end."""
+    """Refuses new credentials or a renewal for a grant when roles.toml has changed one of its
+    systems since the approval. The access that its holder has stays until its end."""
     changed = [
         each.system
         for each in leases
@@ -200,7 +201,7 @@ def as_approved(leases: Iterable[Lease], systems: Mapping[str, System]) -> Refus
 def tally(
     role: Role, request: Request, votes: Iterable[Vote], authority: Authority
 ) -> Approved | NeedsApproval:
-    """Whether the votes are enough, or which tier is asked and what it has."""
+    """Whether the votes are enough; if not, the tier that is asked and its approvals so far."""
     so_far = count(role, request, votes, authority)
     if so_far.tier is None:
         return Approved(so_far.earlier)
@@ -221,8 +222,8 @@ def with_vote(votes: Sequence[Vote], vote: Vote) -> list[Vote]:
 
 
 def terms(request: Request, votes: Iterable[Vote]) -> Terms:
-    """What all of these votes allow: the strictest of the approvers sets the terms. A system of
-    which no action is left is left out."""
+    """The terms that all of these votes allow: the strictest of the approvers sets them. A system
+    of which no action is left is left out."""
     votes = list(votes)
     systems = tuple(
         system
@@ -302,7 +303,8 @@ def _later(request: Request, start_at: int | None, now: int) -> Refused | None:
 
 
 def too_long_now(role: Role, duration: int) -> Refused | None:
-    """Refuses more than the role gives by now, whatever it gave when it was asked for."""
+    """Refuses a duration that is above the role's present maximum; the maximum at the time of the
+    request does not matter."""
     if duration <= role.max_duration:
         return None
     return Refused(
@@ -371,8 +373,8 @@ def _short_tiers(role: Role, short: Shortage) -> tuple[str, str]:
 def may_renew_pending(
     role: Role, request: Request, grant: Grant | None, vote: Vote, now: int
 ) -> Refused | None:
-    """Refuses to extend what is over, or what the role does not renew at all, and to leave out what
-    is in use; a request that renews nothing passes."""
+    """Refuses a renewal of access that has ended, or of a role that can't be renewed, and one that
+    leaves out actions in use. A request that renews nothing passes."""
     if request.renews is None:
         return None
     if grant is None or grant.state is not GrantState.ACTIVE or grant.ends_at <= now:

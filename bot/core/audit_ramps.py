@@ -31,7 +31,8 @@ class RampRecord:
 
 
 def ramp_difference(ramp: Ramp, records: Sequence[RampRecord]) -> str:
-    """What of an open onboarding differs from its records, oldest first; "" where they agree."""
+    """The first difference between an open onboarding and its records, as a sentence; "" where they
+    agree. `records` are in order, oldest first."""
     what = f"onboarding of {ramp.newcomer or ramp.email} by {ramp.bundle}"
     if not records:
         return f"{what}: no record says that it was planned"
@@ -44,7 +45,7 @@ def ramp_difference(ramp: Ramp, records: Sequence[RampRecord]) -> str:
 
 
 def _pairs(ramp: Ramp, records: Sequence[RampRecord]) -> dict[str, tuple[object, object]]:
-    """Each value of the row, and what the records say."""
+    """Each value of the row, with its value in the records."""
     last = records[-1]
     planned = [each for each in records if "plan" in each.detail][-1:]
     found: dict[str, tuple[object, object]] = {

@@ -133,7 +133,7 @@ DECISIONS = {
     Event.EMERGENCY_STARTED: "approved",
 }
 GIVING = (Event.APPROVAL_GIVEN, Event.EMERGENCY_STARTED)
-"""What gives access. An emergency that waited for a press has both."""
+"""The events that give access. An emergency that waited for a press has both."""
 _TOLD = frozenset(
     {
         *DECISIONS,

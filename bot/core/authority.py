@@ -1,5 +1,5 @@
-"""Who has the right to decide on a request: the approvers of each tier, the delegates of those who
-are away, and the backups once a request was escalated."""
+"""Knows the people who have the right to decide on a request: the approvers of each tier, the
+delegates of those who are away, and the backups once a request was escalated."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ database may decide there."""
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """What gives the right to decide on one request at `now` (UTC seconds). `escalated` says that
-    its backups were asked."""
+    """The facts that give the right to decide on one request at `now` (UTC seconds). `escalated`
+    says that its backups were asked."""
 
     directory: Directory
     now: int = 0
     escalated: bool = False
 
     def delegate_of(self, approver: str) -> str | None:
-        """Who decides in the place of this approver now; None while they are not away."""
+        """The person who decides in the place of this approver now; None while the approver is not
+        away."""
         return next(
             (
                 each.delegate
@@ -49,8 +50,9 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """Why somebody may decide. `seat` is the approver whose approval it counts as: themselves, or
-    the absent one in whose place they decide. A `backup` was asked because nobody had decided."""
+    """The right of one person to decide. `seat` is the approver whose approval it counts as: the
+    person, or the absent approver in whose place the person decides. A `backup` was asked because
+    nobody had decided."""
 
     seat: str
     tier: str = ""
@@ -59,9 +61,9 @@ class Right:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How far a request is. `tier` is the one that is asked now (None when all are complete), the
-    `place`-th, counted from 0; `have` are the people whose approvals count in it, `earlier` those
-    of the tiers before, `seats` the approvers whose approval was given, also by delegates."""
+    """The progress of a request. `tier` is the one that is asked now (None when all are complete),
+    the `place`-th, counted from 0; `have` are the people whose approvals count in it, `earlier`
+    those of the tiers before, `seats` the approvers whose approval was given, also by delegates."""
 
     tier: Tier | None
     place: int = 0
@@ -87,8 +89,8 @@ def decider_references(role: Role) -> tuple[str, ...]:
 
 
 def pinged(role: Role, tier: Tier | None) -> tuple[str, ...]:
-    """The references to mention while this tier is asked: its own approvers, unless roles.toml says
-    whom to notify."""
+    """The references to mention while this tier is asked: the role's `notify` list where it differs
+    from its approvers, else the approvers of the tier."""
     if tier is None or not role.tiers or role.notify != role.approvers:
         return role.notify
     return tier.approvers
@@ -126,8 +128,9 @@ def with_delegates(
 def right_of(
     role: Role, requester: str, who: str, authority: Authority, tier: Tier | None = None
 ) -> Right | None:
-    """Why `who` may decide on a request of `requester`: by their own right before a delegated one,
-    and in the earliest tier. With `tier` only that tier counts."""
+    """The right of `who` to decide on a request of `requester`, None without one. Their own right
+    goes before a delegated one, and the earliest tier before later ones. With `tier` only that tier
+    counts."""
     tiers = tiers_of(role) if tier is None else (tier,)
     for own in (True, False):
         for each in tiers:
@@ -153,8 +156,8 @@ def _seats_for(
 def recorded_right(
     role: Role, request: Request, who: str, authority: Authority, tier: str | None = None
 ) -> dict[str, str]:
-    """What the audit log says about the right of `who` beyond that they approve the role: `for`
-    whom they decided, and that they are a `backup`."""
+    """The facts for the audit log about the right of `who`: `for`, the approver in whose place they
+    decided, and `backup`. Empty for an approver of the role."""
     asked = next((each for each in tiers_of(role) if each.name == tier), None)
     right = right_of(role, request.requester, who, authority, asked)
     found = right or Right(who)
@@ -191,7 +194,7 @@ def _taken(
     used: frozenset[str],
     authority: Authority,
 ) -> dict[str, str]:
-    """Whose seat each voter of this tier takes, in the order of the votes."""
+    """The seat that each voter of this tier takes, in the order of the votes."""
     taken: dict[str, str] = {}
     for vote in votes:
         if vote.tier == tier.name and vote.voter not in taken:
@@ -249,7 +252,8 @@ def shortage(
 def _open(
     role: Role, requester: str, authority: Authority, so_far: Count
 ) -> Iterator[tuple[Tier, int, frozenset[str]]]:
-    """Each tier that is not complete, with how many approvals it lacks and who could give one."""
+    """Each tier that is not complete, with the number of approvals it lacks and the people who
+    could give one."""
     if so_far.tier is None:
         return
     for place, tier in enumerate(tiers_of(role)):

@@ -28,9 +28,9 @@ class Verdict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Criterion:
     """`name` is one of maximum, eligible, unchanged, deny, ticket, renewals, renewal_quota,
-    members, on_call, hours, quota, rule_maximum and emergency; `text` a sentence without a full
-    stop; `numbers` what it was judged by; `rule` the auto-approval that it is a condition of, ""
-    for the role itself."""
+    members, on_call, hours, quota, rule_maximum and emergency; `text` is a sentence without a full
+    stop; `numbers` are the values it was judged by; `rule` is the auto-approval that it is a
+    condition of, "" for the role itself."""
 
     name: str
     verdict: Verdict
@@ -45,8 +45,9 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class TicketFacts:
-    """What the ticket system said of a ticket at `checked_at` (UTC seconds). `error` says why it
-    could not be asked; then the rest means nothing. `assignee` is a folded e-mail address."""
+    """The answer of the ticket system about a ticket at `checked_at` (UTC seconds). `error` is the
+    reason if it could not be asked; the other fields then mean nothing. `assignee` is a folded
+    e-mail address."""
 
     ticket: str
     checked_at: int
@@ -58,8 +59,8 @@ class TicketFacts:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a person asks for, as far as criteria judge it. `fingerprint` is that of the role when
-    it was requested, "" before. `start_at` is the chosen start, None for at once."""
+    """The part of a request that criteria judge. `fingerprint` is that of the role when it was
+    requested, "" before. `start_at` is the chosen start, None for at once."""
 
     person: Person
     duration: int
@@ -74,8 +75,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Renewals:
-    """How often a grant was renewed, and how often its holder renewed the role without approval in
-    the period of its quota."""
+    """The number of renewals of a grant, and of its holder's renewals of the role without approval
+    in the period of its quota."""
 
     of_grant: int
     of_person: int = 0
@@ -83,8 +84,8 @@ class Renewals:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known at `now`. `on_call` has the ids of those on call by the name of the duty; a
-    duty that could not be read is left out. `used` counts, by rule, what each has approved for this
+    """The facts at `now`. `on_call` has the ids of those on call by the name of the duty; a duty
+    that could not be read is left out. `used` counts, by rule, the approvals of each for this
     person in the period of its quota. `ticket` is None where the ticket was not looked up.
     `has_emergency` says whether an emergency of this person is open. `renewals` is None where
     nothing is renewed."""
@@ -136,7 +137,7 @@ def denied_by(role: Role, person: Person, facts: Facts) -> DenyRule | None:
 
 
 def denial(role: Role, person: Person, facts: Facts) -> Refused | None:
-    """Refuses what a denial rule of the role forbids this person now."""
+    """Refuses this person if a denial rule of the role holds for them now."""
     if (rule := denied_by(role, person, facts)) is None:
         return None
     directory = facts.directory
@@ -152,7 +153,7 @@ def denial(role: Role, person: Person, facts: Facts) -> Refused | None:
 
 
 def reason_of_denial(rule: DenyRule, directory: Directory) -> str:
-    """Why this rule, which holds, denies something, as a part of a sentence or some sentences."""
+    """The reason of this rule, which holds, as a part of a sentence or some sentences."""
     unknown = directory.unreadable(rule.members)
     return _why_unreadable(unknown, directory) if unknown else rule.reason
 
@@ -253,8 +254,8 @@ BUDGET = frozenset({"renewals", "renewal_quota"})
 
 
 def why_renewal_asks(role: Role, judged: Judgement) -> str:
-    """Why somebody has to approve this renewal, as a sentence for its holder; "" if nobody has
-    to."""
+    """The reason why this renewal needs an approval, as a sentence for its holder; "" if it needs
+    none."""
     if role.renewal_approval:
         return f"{role.name} is renewed only with a new approval."
     beyond = (each for each in judged.criteria if each.name in BUDGET and not each.met)
@@ -376,8 +377,8 @@ _ADVICE = {
 
 
 def ticket_refusal(role: Role, asked: Asked, facts: Facts) -> Refused | None:
-    """Refuses a ticket that the ticket system does not have, or not as `[tickets]` asks. What could
-    not be looked up is not refused."""
+    """Refuses a ticket that the ticket system does not have, or not as `[tickets]` asks. A ticket
+    that could not be looked up is not refused."""
     if role.ticket is None or facts.tickets is None:
         return None
     advice = _ADVICE.get(_looked_up(asked, facts).text)
@@ -424,7 +425,7 @@ def from_record(kept: Iterable[Mapping[str, Any]]) -> tuple[Criterion, ...]:
 
 
 def changes(before: Sequence[Criterion], now: Sequence[Criterion]) -> tuple[str, ...]:
-    """What has changed between two judgements of a request, each as a sentence without a full
+    """The differences between two judgements of a request, each as a sentence without a full
     stop."""
     earlier = {(each.name, each.rule): each for each in before}
     found = []

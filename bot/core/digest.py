@@ -1,5 +1,5 @@
-"""The numbers of the weekly digest, from the requests, grants and emergencies of its period.
-docs/digest.md says what each number means."""
+"""Computes the numbers of the weekly digest from the requests, grants and emergencies of its
+period. docs/digest.md explains each number."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Report(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of a request, and who decided."""
+    """The outcome of a request, with the kind of decider."""
 
     BY_PEOPLE = "by people"
     BY_RULE = "by a rule"
@@ -41,13 +41,13 @@ class Outcome(StrEnum):
 
 
 DECIDED = (Outcome.BY_PEOPLE, Outcome.BY_RULE, Outcome.IN_ADVANCE, Outcome.DENIED)
-"""The outcomes of which the shares are parts. The plan of an onboarding was approved before, and
-what lapsed or was withdrawn got no decision."""
+"""The outcomes of which the shares are parts. The plan of an onboarding was approved before, and a
+request that lapsed or was withdrawn got no decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is on record of a period.
+    """The facts on record about a period.
 
     `settled` are the requests that got an outcome in it, `in_advance` the ids of those that
     pre-approvals decided. `had` are the grants that somebody had at a time of it, `asked` the
@@ -67,8 +67,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """How long it took, in seconds: the middle one of `count`, and the one that nine of ten did not
-    exceed."""
+    """Durations in seconds: the median of `count`, and the longest of the quickest nine tenths."""
 
     count: int
     median: int
@@ -77,7 +76,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Longest:
-    """A grant and for how many seconds somebody has had it, up to the end of the period."""
+    """A grant, and the seconds for which somebody has had it, up to the end of the period."""
 
     grant: Grant
     seconds: int
@@ -110,7 +109,7 @@ class Digest:
         return sum(self.outcomes.get(each, 0) for each in DECIDED)
 
     def share(self, *outcomes: Outcome) -> int | None:
-        """How many of a hundred decided requests had one of these outcomes; None without any."""
+        """The percentage of decided requests that had one of these outcomes; None without any."""
         count = sum(self.outcomes.get(each, 0) for each in outcomes)
         return round(100 * count / self.decided) if self.decided else None
 
@@ -196,7 +195,8 @@ def nearest_rank(ordered: Sequence[int], share: float) -> int:
 
 
 def _to_decision(facts: Facts) -> Iterable[int]:
-    """How long people took: what a rule or a pre-approval decided took no time of theirs."""
+    """Seconds from each request to its decision by people. Decisions by a rule or a pre-approval
+    take no time of anybody."""
     for request in facts.settled:
         outcome = outcome_of(request, facts.in_advance)
         if outcome in (Outcome.BY_PEOPLE, Outcome.DENIED) and not request.urgency:
@@ -204,7 +204,7 @@ def _to_decision(facts: Facts) -> Iterable[int]:
 
 
 def _to_access(started: Iterable[Grant], asked: Mapping[str, Request]) -> Iterable[int]:
-    """How long it took from the request to the access, without a later start and emergencies."""
+    """Seconds from each request to its access, without later starts and emergencies."""
     for grant in started:
         request = asked.get(grant.request)
         if request is None or request.start_at is not None or grant.urgency:

@@ -23,7 +23,7 @@ class What(StrEnum):
     """The access still exists while its revocation is being retried."""
 
     MISSING = "missing"
-    """The grant is active but the access is missing, or a part of it: `detail` says what."""
+    """The grant is active but its access, or a part of it, is missing; `detail` has the facts."""
 
 
 EXCESS = frozenset({What.LINGERING, What.UNMANAGED})

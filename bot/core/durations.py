@@ -18,9 +18,9 @@ _DURATION = re.compile(" ?".join(rf"(?:([0-9]+){unit})?" for unit in UNITS))
 class BadDuration(AccessBotError, ValueError):
     """`text` is not a usable duration; `why` is the rest of the sentence about it.
 
-    `likely` is what was probably meant, for people to copy. `sure` is False where the text may well
-    be part of a reason, as in "30 refunds". `rest` is the reason that is left if `likely` was
-    meant.
+    `likely` is the text that was probably meant, for people to copy. `sure` is False where the text
+    may well be part of a reason, as in "30 refunds". `rest` is the reason that is left if `likely`
+    was meant.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class BadDuration(AccessBotError, ValueError):
         super().__init__(f"`{_shown(text)}` {why}{meant}")
 
     def leaving(self, rest: str) -> BadDuration:
-        """The same error, with the rest of the reason."""
+        """Sets the rest of the reason, and returns this error."""
         self.rest = rest.strip()
         return self
 

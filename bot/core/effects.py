@@ -1,7 +1,7 @@
-"""What has to happen after a commit: one small value for each kind of work, kept as an outbox row
-until it is done.
+"""Effects: the work that follows a commit. Each is one small value, kept as an outbox row until it
+is done.
 
-An effect names rows by id and never carries what a person typed or anything secret; the worker
+An effect names rows by id and never carries a text that a person typed, or a secret; the worker
 reads the rows as they are when it carries the effect out. `queue` says which threads do it; effects
 with the same `ordering_key` are done in order.
 """
@@ -267,19 +267,18 @@ def alert(channel: str, grant: str, system: str) -> Effect:
 
 
 def alert_lead(lead: str, grant: str, system: str) -> Effect:
-    """The same alert to one lead, with its own ordering key, so that it waits for no other
-    message."""
+    """The alert for one lead, with its own ordering key, so that it waits for no other message."""
     data = {"channel": lead, "grant": grant, "system": system}
     return Effect(Kind.ALERT, Queue.SLACK, f"alerts:{lead}", data)
 
 
 def later(effect: Effect, seconds: int) -> Effect:
-    """The same effect, due in `seconds`."""
+    """Returns a copy of the effect that is due in `seconds`."""
     return replace(effect, delay=seconds)
 
 
 def update_alert(channel: str, ts: str) -> Effect:
-    """Shows what has become of the ends that a posted alert tells of."""
+    """Updates a posted alert with the present state of the ends in it."""
     return Effect(
         Kind.UPDATE_ALERT, Queue.SLACK, alert_key(channel, ts), {"channel": channel, "ts": ts}
     )
@@ -348,7 +347,7 @@ def reconcile(by: str, channel: str) -> Effect:
 
 
 def remove_orphan(finding: str, by: str, channel: str) -> Effect:
-    """Removes from a system what a lead has confirmed."""
+    """Removes access that drift found from a system, after a lead has confirmed it."""
     return Effect(
         Kind.REMOVE_ORPHAN,
         Queue.DECIDE,

@@ -1,6 +1,5 @@
-"""Whether a person may ask for a role in these words: eligibility, limits, ticket and start. It
-decides from values and knows neither what the person holds already nor how the answer is shown.
-"""
+"""Decides whether a person may ask for a role in these words: eligibility, limits, ticket and
+start. The person's other access and the form of the answer are decided elsewhere."""
 
 import difflib
 from dataclasses import dataclass, field
@@ -12,15 +11,15 @@ from bot.core.model import Directory, Person
 from bot.core.roles import Policy, Role, ticket_matches
 
 REASON_LIMIT = 3000
-"""Characters; what Slack's multi-line input takes (plain_text_input, `max_length`)."""
+"""Characters; the limit of Slack's multi-line input (plain_text_input, `max_length`)."""
 
 TICKET_LIMIT = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a person asks for; `duration` None means the role's default. `answer_url` is where Slack
-    lets us change the answer that they are given, "" where it can't be changed."""
+    """A person's wish for a role. `duration` None means the role's default. `answer_url` is the
+    address at which Slack lets us change the answer to them, "" where it can't be changed."""
 
     person: str
     role: str
@@ -74,7 +73,7 @@ def no_emergencies(role: Role) -> Refused:
 
 
 def check_words(role: Role, ask: Ask, now: int) -> Refused | None:
-    """Whether duration, reason, ticket and start are what the role accepts."""
+    """Refuses a duration, reason, ticket or start that the role does not accept."""
     return (
         check_duration(role, ask.duration if ask.duration is not None else role.default_duration)
         or check_reason(ask.reason)

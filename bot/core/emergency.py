@@ -1,4 +1,5 @@
-"""Emergencies: who may take a role at once, on which terms, and when their review is due."""
+"""Decides on emergencies: the people who may take a role at once, the terms, and the times of their
+review."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from bot.core.model import Directory, Grant, GrantState, Person, Urgency, folded
 from bot.core.roles import Role
 
 BY = "emergency"
-"""Who decided a request that started before anybody approved it."""
+"""The decider of a request that started before anybody approved it."""
 
 WAITS_AT_MOST = 3600
 """Seconds for which a person's next emergency waits for its one press."""
@@ -79,7 +80,8 @@ def may_declare(role: Role, person: Person, directory: Directory) -> Refused | N
 
 
 def check_call(role: Role, duration: int, reason: str) -> Refused | None:
-    """Whether duration and reason are what an emergency of this role (`as_emergency`) accepts."""
+    """Refuses a duration or reason that an emergency of this role (`as_emergency`) does not
+    accept."""
     if not 0 < duration <= role.max_duration:
         return Refused(
             f"{role.name} is given for at most {format_duration(role.max_duration)} in an"
@@ -90,8 +92,8 @@ def check_call(role: Role, duration: int, reason: str) -> Refused | None:
 
 
 def in_the_way(held: Sequence[Grant], duration: int, now: int) -> Grant | None:
-    """What the person holds of the role that makes an emergency of `duration` needless: another
-    emergency of it, or access that lasts as long."""
+    """The grant that makes an emergency of `duration` needless: another emergency of the role, or
+    access that lasts as long; else None."""
     for grant in held:
         works = grant.state in (GrantState.STARTING, GrantState.ACTIVE)
         if works and (grant.urgency or grant.ends_at >= now + duration):
@@ -100,8 +102,8 @@ def in_the_way(held: Sequence[Grant], duration: int, now: int) -> Grant | None:
 
 
 def next_ping(started_at: int, now: int) -> int:
-    """When to ping the leads next for the review of an emergency. What was missed while nobody was
-    running is sent once."""
+    """UTC seconds of the next ping about the review of an emergency. Pings that were missed while
+    no worker ran are sent once."""
     return next_repeat(started_at, now, PINGS, PINGS_THEN)
 
 
@@ -112,8 +114,8 @@ def is_same_person(one: Person, other: Person) -> bool:
 
 
 def may_press(user: Person, voter: Person) -> Refused | None:
-    """Whether this person, who may decide, may let the next emergency of `user` start: never the
-    user, also not with another account."""
+    """Refuses the vote of the user, also with another account, on their own next emergency. `voter`
+    is an approver or lead."""
     if not is_same_person(user, voter):
         return None
     return Refused(
@@ -153,8 +155,8 @@ def check_conclusion(text: str) -> Refused | None:
 
 
 def may_sign(review: EmergencyReview, lead: Person, user: Person) -> Refused | None:
-    """Whether this person, who must be a lead of now, may sign the review: never the user, also not
-    with another account."""
+    """Refuses the signature of the user, also with another account, or of the command line. `lead`
+    must be a lead now."""
     if lead.id.startswith(OPERATOR):
         return Refused("A review is signed in Slack, by a lead who is not the user.")
     if lead.id == review.declared_by or is_same_person(lead, user):

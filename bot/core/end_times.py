@@ -214,8 +214,8 @@ def _seconds_to(day: date, clock: time, zone: ZoneInfo, said: str, now: int) -> 
 
 
 def _past(when: _When, clock: time, said: str, now: int, tz: str) -> BadDuration:
-    """A past end with what was probably meant: the afternoon for `6:00`, else the same time
-    tomorrow."""
+    """The error for a past end, with the likely meaning: the afternoon for `6:00`, else the same
+    time tomorrow."""
     if when.day not in ("", "today"):
         return BadDuration(
             said, "is already past; write for example until tomorrow 09:00", sure=False

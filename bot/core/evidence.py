@@ -25,7 +25,8 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A CSV file: the auditor's question that it answers, how, and what it does not show."""
+    """A CSV file, with the auditor's question that it answers, the way it answers it, and its
+    gaps."""
 
     name: str
     columns: Sequence[str]
@@ -117,7 +118,8 @@ def moment(at: int | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """When an end was due, when it was confirmed (None: not yet), and the seconds between."""
+    """The time at which an end was due, the time at which it was confirmed (None: not yet), and the
+    seconds between."""
 
     due: int
     confirmed: int | None
@@ -127,8 +129,8 @@ class Lateness:
 def lateness(
     asked_at: int, planned: int, confirmed: int | None, recorded: int | None, now: int
 ) -> Lateness:
-    """How late an end was: it is due at the planned end, or at once where it was asked for before.
-    `confirmed` is the system's time of the end, `recorded` that of the record."""
+    """The lateness of an end. An end is due at its planned time, or when it was asked for, if that
+    was earlier. `confirmed` is the system's time of the end, `recorded` that of the record."""
     due, at = min(asked_at, planned), confirmed if confirmed is not None else recorded
     return Lateness(due, at, max(0, (now if at is None else at) - due))
 
@@ -145,9 +147,9 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """The facts of a folder: the period and its records, who made it when with what version, the
-    sample, the head of the log, and the result of its verification in one word and in full. Records
-    up to `archived` were moved out of the database before."""
+    """The facts of a folder: the period and its records, the time, user and version that made it,
+    the sample, the head of the log, and the result of its verification in one word and in full.
+    Records up to `archived` were moved out of the database before."""
 
     period: Period
     records: int

@@ -1,5 +1,4 @@
-"""Explains a role: who decides on it, its limits, and what would happen if one person asked for it
-now."""
+"""Explains a role: its deciders, its limits, and the result of a request by one person now."""
 
 from __future__ import annotations
 
@@ -51,8 +50,8 @@ class RuleView:
 
 @dataclass(frozen=True, slots=True)
 class ForPerson:
-    """What a request of this person for `duration` would meet now. `absent` are the approvers who
-    are away, each with who decides in their place."""
+    """The result of a request by this person for `duration` now. `absent` are the delegations of
+    approvers who are away."""
 
     person: Person
     duration: int
@@ -63,7 +62,7 @@ class ForPerson:
     preapprovals: tuple[PreApproval, ...]
     absent: tuple[Delegation, ...]
     unchecked: tuple[str, ...]
-    """Groups and addresses whose people Slack has not said."""
+    """Groups and addresses whose people are not known from Slack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class Explanation:
 
 
 def points(role: Role, called: Called) -> tuple[Point, ...]:
-    """What roles.toml says of this role, in the order in which a request meets it."""
+    """The settings of this role in roles.toml, in the order in which a request meets them."""
     return tuple(Point(topic, text) for topic, text in _points(role, called))
 
 
@@ -143,8 +142,8 @@ def _renewal(role: Role) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of one person beside the facts: a refusal that no criterion has (the panic
-    switch, a denial rule), their pre-approvals that hold, and whether these decide a request."""
+    """Facts about one person beside `Facts`: a refusal that is no criterion (the panic switch, a
+    denial rule), their pre-approvals that hold, and whether these decide a request."""
 
     refused: Refused | None = None
     preapprovals: tuple[PreApproval, ...] = ()
@@ -152,7 +151,7 @@ class Known:
 
 
 def for_person(role: Role, person: Person, facts: Facts, known: Known) -> ForPerson:
-    """What a request for the role's usual duration would meet now. Every criterion is from
+    """The result of a request for the role's usual duration now. Every criterion is from
     `judge`."""
     plain = replace(role, auto_approve=())
     authority = Authority(facts.directory, facts.now)
@@ -186,7 +185,7 @@ def _rule(role: Role, rule: AutoApproval, person: Person, facts: Facts) -> RuleV
 
 
 def _ticket_to_come(judged: Criterion) -> Criterion:
-    """A ticket comes with a request, so nothing can be said of it before."""
+    """Marks the criterion of the ticket as open: the ticket comes with the request."""
     if judged.name != "ticket":
         return judged
     text = "depends on the ticket of the request"
@@ -261,7 +260,7 @@ def _absent(role: Role, person: Person, authority: Authority) -> tuple[Delegatio
 
 
 def _hint(role: Role, rule: RuleView) -> str:
-    """What to ask for instead, so that this rule approves it."""
+    """Advice on a request that this rule would approve, "" without one."""
     if not (rule.holds or rule.with_ticket):
         return ""
     how = [f"for {format_duration(rule.duration)}"] if rule.duration < role.default_duration else []

@@ -70,7 +70,8 @@ class Urgency(StrEnum):
     DRILL = "drill"
 
     def as_detail(self) -> dict[str, object]:
-        """What marks it in the detail of an audit record, or in the facts of a message."""
+        """The entry that marks it in the detail of an audit record, or in the facts of a
+        message."""
         return {str(self): True} if self else {}
 
 
@@ -107,7 +108,7 @@ def folded(email: str) -> str:
 
 
 RULE = "rule:"
-"""How a rule that decided is called, `rule:NAME`."""
+"""The prefix of a rule's name in the place of a decider, as in `rule:NAME`."""
 
 HELD = frozenset({GrantState.SCHEDULED, GrantState.STARTING, GrantState.ACTIVE})
 """The states in which a person has, or will soon have, the access."""
@@ -154,7 +155,7 @@ class Request:
     system_actions: SystemActions = field(default_factory=dict)
 
     def actions_of(self, system: str) -> tuple[str, ...]:
-        """What is asked for on this system."""
+        """The actions that are requested on this system."""
         return actions_on(system, self.actions, self.system_actions)
 
     @property
@@ -182,8 +183,8 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What is given: for how long, from when (None: at once), and which actions on which
-    systems."""
+    """The terms of an approval: the duration, the start (None: at once), and the actions on each
+    system."""
 
     duration: int
     start_at: int | None
@@ -208,9 +209,9 @@ def as_asked(request: Request) -> Terms:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Access that exists, will exist or did exist. `ends_at` is written before anything is made on
-    a system; `latest_end` is the hard limit that no renewal passes, `duration` what one start or
-    renewal is good for. `end_words` is what the person who revoked it wrote for its holder."""
+    """Access in the past, present or future. `ends_at` is written before anything is made on a
+    system; `latest_end` is the hard limit that no renewal passes, `duration` is that of one start
+    or renewal. `end_words` is the text for its holder by the person who revoked it."""
 
     id: str
     request: str
@@ -234,7 +235,7 @@ class Grant:
     system_actions: SystemActions = field(default_factory=dict)
 
     def actions_of(self, system: str) -> tuple[str, ...]:
-        """What it gives on this system."""
+        """The actions that it gives on this system."""
         return actions_on(system, self.actions, self.system_actions)
 
 
@@ -280,7 +281,8 @@ class Person:
     unconfirmed: bool = False
 
     def ineligible_reason(self) -> str | None:
-        """Why this account may not request, decide or hold access; None for a full member."""
+        """The reason why this account may not request, decide or hold access; None for a full
+        member."""
         for is_so, why in (
             (self.deleted, "this Slack account is deactivated"),
             (self.bot, "apps and bots can't use access"),
@@ -308,13 +310,13 @@ class Delegation:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Who is in which group, as last read from Slack. `groups` is keyed by id and by `@handle`,
+    """The people in each group, as last read from Slack. `groups` is keyed by id and by `@handle`,
     `handles` gives the id of a handle, `emails` the person of a `folded` address; `unfit` are
     accounts that must never count (deactivated, guests, bots, strangers, unconfirmed). `answered`
     are the references that Slack was asked about, whether they stand for somebody or not.
-    `delegations` say who decides for whom; some may be over. `bound` has the group or person for
-    whom each handle and `folded` address stood first. `missing` are references to user groups that
-    Slack was asked about and does not have, such as deleted ones."""
+    `delegations` name the delegates of approvers; some may be over. `bound` has the group or person
+    for whom each handle and `folded` address stood first. `missing` are references to user groups
+    that Slack was asked about and does not have, such as deleted ones."""
 
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
     emails: Mapping[str, str] = field(default_factory=dict)
@@ -343,13 +345,13 @@ class Directory:
         return ref in self.groups or folded(ref) in self.emails or ref in self.answered
 
     def without_groups(self) -> "Directory":
-        """The same directory while the members of groups are unknown: references to groups are
+        """A copy of the directory without the members of groups: references to groups are
         unresolved."""
         kept = frozenset(ref for ref in self.answered if "@" in ref[1:])
         return replace(self, groups={}, handles={}, answered=kept, missing=frozenset())
 
     def without_delegates(self) -> "Directory":
-        """The same directory where everybody decides only in their own right."""
+        """A copy of the directory in which everybody decides only in their own right."""
         return replace(self, delegations=())
 
     def named(self, refs: Iterable[str]) -> tuple[str, ...]:
@@ -380,7 +382,7 @@ class Directory:
         return frozenset(found) - self.unfit
 
     def has(self, refs: Iterable[str], person: str) -> bool:
-        """Whether this person is one of those whom `resolve` gives, without gathering them."""
+        """Whether `resolve` would give this person; quicker, because it gathers nobody else."""
         return person not in self.unfit and any(
             ref == person
             if ref[:1] in ("U", "W") and "@" not in ref

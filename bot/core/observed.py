@@ -18,8 +18,8 @@ class ObservedAccess:
 
 @dataclass(frozen=True, slots=True)
 class AccessInstructions:
-    """Credentials to show once and never store: secrets by label, and a line or two on how to use
-    them."""
+    """Credentials to show once and never store: secrets by label, and a line or two on their
+    use."""
 
     secrets: Mapping[str, str] = field(repr=False)
     how: Sequence[str] = ()

@@ -1,4 +1,4 @@
-"""Decides who is on call by a calendar, and for how long its shifts count after they were read."""
+"""Decides who is on call by a calendar, and how long its shifts count after they were read."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

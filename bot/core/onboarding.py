@@ -1,5 +1,5 @@
-"""Onboarding ramps: the plan of a bundle, when its stages open, what a newcomer gets of them, and
-what a running ramp adds to the rules of a role."""
+"""Onboarding ramps: the plan of a bundle, the opening times of its stages, the roles that a
+newcomer gets, and the rights that a running ramp adds to a role."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Ramp:
         return None if self.starts_at is None else self.starts_at + self.longest
 
     def opens_at(self, stage: PlannedStage) -> int | None:
-        """When the time of a stage comes, as far as that is known."""
+        """The planned opening time of a stage, None while the start is unknown."""
         return None if self.starts_at is None else self.starts_at + self.shift + stage.after
 
     def reached(self, stage: PlannedStage) -> bool:
@@ -133,15 +133,15 @@ def reason_of(ramp: Ramp, stage: PlannedStage) -> str:
 
 
 RULE_OF_RAMPS = f"{RULE}onboarding:"
-"""How the audit log calls every ramp as an actor, before the name of its bundle."""
+"""The actor of all ramps in the audit log, before the name of the bundle."""
 
 
 def rule_of(ramp: Ramp) -> str:
-    """How the audit log calls a ramp as an actor."""
+    """The actor of a ramp in the audit log."""
     return RULE_OF_RAMPS + ramp.bundle
 
 
-# --- who may do what
+# --- the rights of leads and mentors
 
 
 def may_start(lead: str, newcomer: Person | None, mentor: Person | None) -> Refused | None:
@@ -170,8 +170,8 @@ def may_lead(ramp: Ramp, lead: str) -> Refused | None:
 
 
 def mentors_of(ramp: Ramp, absent: frozenset[str], leads: frozenset[str]) -> frozenset[str]:
-    """Who acts as the mentor now: the mentor; else the lead who started the ramp; else all leads.
-    `absent` are people who left or are away. It is never the newcomer."""
+    """The people who act as the mentor now: the mentor; else the lead who started the ramp; else
+    all leads. `absent` are people who left or are away. The newcomer never does."""
     for choice in ({ramp.mentor}, {ramp.lead} & leads, leads):
         able = choice - absent - {ramp.newcomer, ""}
         if able:
@@ -206,14 +206,14 @@ def is_over(ramp: Ramp, now: int) -> bool:
     return ramp.ends_at is not None and ramp.ends_at <= now
 
 
-# --- what a newcomer gets
+# --- the roles that a newcomer gets
 
 
 def why_left_out(
     name: str, stage: PlannedStage, ramp: Ramp, policy: Policy, person: Person, facts: Facts
 ) -> str:
-    """Why this stage can't give this role to the newcomer now; "" if it can. The file may have
-    changed since the lead approved the plan, and may only have become stricter for it."""
+    """The reason why this stage can't give this role to the newcomer now; "" if it can. The file
+    may have changed since the lead approved the plan, and only a stricter one counts."""
     role, bundle = policy.roles.get(name), policy.bundles.get(ramp.bundle)
     if bundle is None:
         return f"the bundle {ramp.bundle} is no longer in roles.toml"
@@ -227,7 +227,7 @@ def why_left_out(
 
 
 def why_not_given(role: Role, person: Person, facts: Facts) -> str:
-    """Why no stage can give this role to this person now; "" if it can."""
+    """The reason why no stage can give this role to this person now; "" if one can."""
     if role.risk == "high":
         return "its risk is high"
     if role.ticket is not None:
@@ -248,13 +248,13 @@ def why_denied(role: Role, person: Person, facts: Facts) -> str:
 
 
 def given_for(ramp: Ramp, stage: PlannedStage, role: Role, now: int) -> int:
-    """For how long a stage gives a role now: within the role's limits, and never beyond the end of
-    the ramp."""
+    """The seconds for which a stage gives a role now: within the role's limits, and never beyond
+    the end of the ramp."""
     until_end = (ramp.ends_at or now) - now
     return max(0, min(stage.duration, role.max_duration, role.max_total, until_end))
 
 
-# --- what a running ramp adds to roles
+# --- the rights that a running ramp adds to roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +269,8 @@ class RampRights:
 def rights_of(
     ramps: Iterable[Ramp], policy: Policy, absent: frozenset[str], leads: frozenset[str], now: int
 ) -> Iterator[RampRights]:
-    """What these ramps add now, as far as their bundles in roles.toml still have it."""
+    """The rights that these ramps add now, as far as their bundles in roles.toml still have
+    them."""
     for ramp in ramps:
         if ramp.state is not RampState.RUNNING or is_over(ramp, now) or not ramp.newcomer:
             continue
@@ -324,7 +325,7 @@ def bundle_for(policy: Policy, person: Person, directory: Directory) -> Bundle |
     )
 
 
-# --- what the end of a ramp suggests for the next
+# --- a better bundle, from the facts at the end of a ramp
 
 
 def suggested_bundle(bundle: Bundle, unused: frozenset[str], missed: Sequence[Missed]) -> Bundle:

@@ -10,7 +10,7 @@ HIGH = "high"
 
 
 def quiet_until(workspace: Workspace, role: Role, now: int) -> int | None:
-    """When the quiet hours end in which nobody is mentioned for this role, as UTC seconds; None
+    """The end of the quiet hours in which nobody is mentioned for this role, as UTC seconds; None
     outside of them."""
     if workspace.quiet_hours is None or role.risk == HIGH:
         return None
@@ -18,5 +18,6 @@ def quiet_until(workspace: Workspace, role: Role, now: int) -> int | None:
 
 
 def next_escalation(after: int, sent: int, now: int) -> int:
-    """When to mention the backups next, after `sent` times: each pause is twice the one before."""
+    """UTC seconds of the next mention of the backups, after `sent` times: each pause is twice the
+    one before."""
     return now + (after << sent)

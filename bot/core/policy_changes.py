@@ -14,7 +14,7 @@ from bot.core.roles import Policy, Role
 from bot.core.rules import Tickets
 
 Summary = Mapping[str, Any]
-"""JSON of the parts of a roles.toml that decide who gets what, with only a digest of systems'
+"""JSON of the parts of a roles.toml that decide on access, with only a digest of systems'
 settings."""
 
 
@@ -239,8 +239,8 @@ _OTHER: Mapping[str, tuple[Judge, Show]] = {
     "flags.off": (_added, _said),
     "flags.trusted_networks": (_added, _said),
 }
-"""Whether a new value loosens a role, and how a value is shown. Other keys, such as a title, don't
-matter."""
+"""For each key: whether a new value loosens a role, and the text of a value. Other keys, such as a
+title, don't matter."""
 
 
 def _keys(

@@ -39,7 +39,7 @@ MOST_GROUPS = 5_000
 
 
 class Result(StrEnum):
-    """What a request comes to under one roles.toml."""
+    """The result of a request under one roles.toml."""
 
     GRANTED = "approved by a rule"
     WAITS = "waits for approval"
@@ -49,7 +49,7 @@ class Result(StrEnum):
 
 
 class Effect(StrEnum):
-    """What another roles.toml would change for a request."""
+    """The difference that another roles.toml would make for a request."""
 
     NO_PERSON = "approved without a person"
     COULD_ASK = "could be asked and approved"
@@ -72,11 +72,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PastRequest:
-    """A request as it is on record. `facts` is what `recorded_facts` kept and `then` the roles.toml
-    in force at that time; None where the log does not have them. `looked_up` says whether its
-    ticket was a good one, and when that was found out; None where it was not. `renewals` counts
-    those before a renewal, None where the log does not have it, and `quota_per` is the period of
-    its count for the person, "" where there is none. `bundle` is that of a stage."""
+    """A request as it is on record. `facts` is the record of `recorded_facts` and `then` the
+    roles.toml in force at that time; None where the log does not have them. `looked_up` says
+    whether its ticket was a good one, and the time of that answer; None without one. `renewals`
+    counts those before a renewal, None where the log does not have it, and `quota_per` is the
+    period of its count for the person, "" where there is none. `bundle` is that of a stage."""
 
     id: str
     at: int
@@ -104,8 +104,8 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class _Own:
-    """What a role says of one person: the references that name them, and what comes of their
-    requests that no rule decides. `has_email` is False where their address is not known."""
+    """The settings of a role about one person: the references that name them, and the result of
+    their requests that no rule decides. `has_email` is False where their address is not known."""
 
     named: tuple[str, ...]
     has_email: bool
@@ -126,7 +126,7 @@ class Replay:
         self._hours = {name: _hours(role) for name, role in policy.roles.items()}
 
     def of(self, past: PastRequest) -> Replayed:
-        """What the request comes to."""
+        """The result of the request."""
         role = self.policy.roles.get(past.role)
         if role is None:
             return Replayed(Result.REFUSED, "there is no such role")
@@ -171,7 +171,7 @@ class Replay:
         used: Mapping[str, int],
         own: _Own,
     ) -> tuple[object, ...]:
-        """All that the result depends on. People of whom the same is known share results."""
+        """Everything that the result depends on. People with equal facts share results."""
         looked_up = past.looked_up
         return (
             role.name,
@@ -204,7 +204,8 @@ class Replay:
         return found
 
     def _uses(self, role: Role, past: PastRequest) -> dict[str, int]:
-        """How often each rule with a quota has approved for this person in its period."""
+        """The number of approvals for this person by each rule with a quota, in its present
+        period."""
         found = {}
         for rule in role.auto_approve:
             if rule.quota is not None:
@@ -238,7 +239,8 @@ class Replay:
         return _granted(replace(role, deny=()), past, asked, facts) or by.decided
 
     def _not_of_its_kind(self, role: Role, past: PastRequest) -> str:
-        """Why this roles.toml has no such renewal, or no such stage; "" where it has."""
+        """The reason why this roles.toml has no such renewal, emergency or stage; "" where it
+        has."""
         if past.kind is Kind.RENEWAL and role.max_renewals == 0:
             return "the role can't be renewed"
         if past.kind is Kind.EMERGENCY and role.emergency is None:
@@ -283,7 +285,7 @@ class Replay:
         )
 
     def _ticket(self, past: PastRequest, then: Written) -> TicketFacts | None:
-        """What was found out about the ticket, where the same is asked of tickets as then."""
+        """The recorded facts about the ticket, if `[tickets]` has not changed since."""
         if past.looked_up is None or not is_same(then.tickets, self._written.tickets):
             return None
         if not past.person.email:
@@ -293,7 +295,7 @@ class Replay:
 
 
 def _times(past: PastRequest) -> tuple[int, ...]:
-    """When a denial rule is asked: at the request, and at a later start."""
+    """The times at which a denial rule is checked: at the request, and at a later start."""
     return (past.at,) if past.start_at is None else (past.at, past.start_at)
 
 
@@ -321,7 +323,8 @@ def _as_its_kind(role: Role, past: PastRequest) -> Role:
 
 
 def _granted(role: Role, past: PastRequest, asked: Asked, facts: Facts) -> Replayed | None:
-    """What gives it without a person; unknown where something might. None where people decide."""
+    """The result without a person: granted, unknown where something might grant it, None where
+    people decide."""
     if past.kind is Kind.ORDINARY:
         return _by_rules(role, asked, facts)
     if past.kind is Kind.RENEWAL:
@@ -388,8 +391,8 @@ class Row:
 
 @dataclass(slots=True)
 class Comparison:
-    """What the second roles.toml changes. `changes` are its own differences, `counts` the requests
-    by what would change for them, `rows` the same by person and role, `left_out` the renewals,
+    """The differences that the second roles.toml makes. `changes` are those of the file, `counts`
+    the requests by their difference, `rows` the counts by person and role, `left_out` the renewals,
     emergencies and stages that are not replayed, because the log does not have the facts."""
 
     changes: Sequence[Change]

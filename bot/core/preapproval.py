@@ -39,7 +39,7 @@ class PreApproval:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What was typed: the duration is None where none was given, `until` is UTC seconds."""
+    """The text as typed: `duration` is None if none was given, `until` is UTC seconds."""
 
     duration: int | None
     until: int
@@ -84,8 +84,8 @@ def may_give(
 def lost(
     role: Role | None, given: PreApproval, entitled: frozenset[str], giver: Person
 ) -> str | None:
-    """Why a pre-approval no longer holds before its date, None while it holds. `entitled` are the
-    people who may decide on this person's requests for the role now."""
+    """The reason why a pre-approval no longer holds before its date, None while it holds.
+    `entitled` are the people who may decide on this person's requests for the role now."""
     if role is None:
         return "the role is no longer in roles.toml"
     if giver.ineligible_reason() is not None:

@@ -14,7 +14,7 @@ Detail = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Line:
     """One record as a sentence that `actor` begins. `people` are named in it by their ids, and
-    `typed` is what a person wrote, which the sentence leaves out. `more` are lines below it."""
+    `typed` is the text of a person, which the sentence leaves out. `more` are lines below it."""
 
     seq: int
     at: int
@@ -181,7 +181,7 @@ _SAY: Mapping[str, Callable[[Record, Detail], str]] = {
 
 
 def sentence(line: Line, name: Callable[[str], str]) -> str:
-    """The line as plain text, with what was typed in quotation marks. `name` gives the words for a
+    """The line as plain text, with the typed text in quotation marks. `name` gives the words for a
     person, a rule or the bot."""
     words = f"{name(line.actor)} {line.text}"
     if line.people:

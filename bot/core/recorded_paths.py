@@ -31,7 +31,7 @@ _IS_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNOREC
 _KNOWN_TOKEN = re.compile(
     r"(?:eyJ|xox[a-z]-|xapp-|gh[a-z]_|github_pat_|glpat-|[sprw]k[-_]|AKIA|ASIA|ya29\.|AIza).{8,}"
 )
-"""How the tokens of common products begin."""
+"""The beginnings of tokens of common products."""
 
 _RUN = re.compile(r"[A-Za-z0-9]{16,}")
 """A run of letters and digits as long as in a token; the words of a readable name are shorter."""
@@ -63,8 +63,8 @@ def beyond_limit(method: str) -> RecordedPath:
 
 
 def recorded_path(method: str, target: str) -> RecordedPath:
-    """Returns what is recorded of a request to `target`, which is a path or a URL as the proxy
-    sent it. The result is visible ASCII and the marks of what was taken out."""
+    """Returns the part of the path that is recorded. `target` is a path or a URL as the proxy sent
+    it. The result is visible ASCII, with a mark in the place of each secret."""
     location = target[: LONGEST_READ + 1].partition("?")[0].partition("#")[0]
     return _recorded(method, location)
 
@@ -85,7 +85,8 @@ def _recorded(method: str, location: str) -> RecordedPath:
 
 
 def _visible(path: str) -> str:
-    """Percent-encodes whatever is no visible ASCII. The bytes of a header are Latin-1 text here."""
+    """Percent-encodes everything except visible ASCII. The bytes of a header are Latin-1 text
+    here."""
     return "".join(each if "!" <= each <= "~" else f"%{ord(each) & 0xFF:02X}" for each in path)
 
 

@@ -1,4 +1,4 @@
-"""How long the bot keeps what it recorded, and what the audit log says about its archived part."""
+"""Decides how long the bot keeps its records, and how a log continues after its archived part."""
 
 from dataclasses import dataclass
 
@@ -19,8 +19,8 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """What record `seq` says about the archived part of the log: its last record, the hash of that,
-    and the requests that have later records, too."""
+    """The content of record `seq`, which says that a part of the log was archived: the last
+    archived record, its hash, and the requests that have later records, too."""
 
     seq: int
     last: int
@@ -39,7 +39,8 @@ def archived_in(seq: int, detail: str) -> Archived | None:
 
 
 def beginning(first: int, prev: str, archived: Archived | None) -> Break | None:
-    """What is wrong with a log that begins at record `first`, after the hash `prev`."""
+    """The break at the beginning of a log whose first record is `first`, after the hash `prev`;
+    None where it is intact."""
     before = first - 1
     if before == 0:
         return None if prev == GENESIS else Break(1, "it does not follow the record before it")

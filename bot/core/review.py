@@ -1,5 +1,5 @@
-"""Review campaigns: the frozen list of access that a campaign is about, and who decides on each
-item of it."""
+"""Review campaigns: the frozen list of access that a campaign is about, and the reviewers of each
+item."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ SHORTEST, LONGEST = 3600, 90 * DAY
 """Seconds from the start of a campaign to its due date: the default, the least and the most."""
 
 REMINDERS = (3 * DAY, DAY)
-"""Seconds before the due date at which people are reminded of what waits for them."""
+"""Seconds before the due date at which people are reminded of their open items."""
 
 UNDONE_AGAIN = DAY
-"""Seconds between two reminders of what was to end and is still there."""
+"""Seconds between two reminders of access that was to end and still exists."""
 
 EVERYONE = "everyone"
 KEEP, END = "keep", "end"
 
 
 class ItemKind(StrEnum):
-    """What an item is about, in the order of the list."""
+    """The kind of an item, in the order of the list."""
 
     APPROVER = "approver"
     REQUESTER = "requester"
@@ -104,7 +104,7 @@ class Item:
 
     @property
     def person(self) -> str:
-        """The one person whom it is about; "" for a group, and for a newcomer who has not
+        """The one person whom the item is about; "" for a group, and for a newcomer who has not
         joined."""
         if self.kind in STANDING:
             return str(self.facts["id"]) if self.facts["id"] in self.holders else ""
@@ -135,7 +135,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A grant that is held now, and who decided on it."""
+    """A grant that is held now, and its decider."""
 
     grant: Grant
     decided_by: str
@@ -210,7 +210,7 @@ def _ramps(scope: Scope, policy: Policy, ramps: Iterable[Ramp]) -> Iterator[Draf
 
 
 def manifest_of(items: Iterable[Item]) -> str:
-    """The SHA-256 of a list, as lines of JSON in its order, without what was decided since."""
+    """The SHA-256 of a list, as lines of JSON in its order, without the decisions."""
     digest = hashlib.sha256()
     for item in items:
         digest.update((line_of(item) + "\n").encode())
@@ -235,15 +235,15 @@ def line_of(item: Item) -> str:
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
-# --- who decides
+# --- reviewers
 
 
 def reviewers(
     item: Item, role: Role | None, authority: Authority, leads: frozenset[str]
 ) -> frozenset[str]:
     """Everybody who may decide on this item now: the approvers of its role and their delegates, and
-    where none of them is left, or there is no role, the leads. Nobody decides on their own access,
-    and nobody at all while it is unknown who has it or who approves it."""
+    the leads where none of them is left or there is no role. Nobody decides on their own access.
+    Nobody at all decides while the holders or approvers are unknown."""
     directory, own = authority.directory, set(item.holders)
     if item.kind in STANDING:
         if directory.unresolved([item.about]):
@@ -267,7 +267,7 @@ def may_judge(item: Item, by: str, able: frozenset[str]) -> Refused | None:
     )
 
 
-# --- what may be asked for
+# --- the start of a campaign
 
 
 def check_start(policy: Policy, scope: Scope, due: int) -> Refused | None:
@@ -306,7 +306,7 @@ def may_review(by: Person) -> Refused | None:
     return Refused(f"You can't decide in a review: {unfit}.") if unfit else None
 
 
-# --- what the bot can't end itself
+# --- items that a person must end in roles.toml
 
 
 def identity(ref: str, directory: Directory) -> str:
@@ -316,7 +316,7 @@ def identity(ref: str, directory: Directory) -> str:
 
 def is_written(item: Item, role: Role | None, directory: Directory) -> bool:
     """Whether roles.toml still has a standing requester or approver, under this name or another;
-    also while it is unknown for whom another name stands."""
+    also true while another name in it is unresolved."""
     if role is None:
         return False
     refs = role.approvers if item.kind is ItemKind.APPROVER else role.requesters

@@ -1,5 +1,5 @@
-"""The report of review campaigns as CSV: the list before and after, the decisions, and what was to
-end and is still there."""
+"""The report of review campaigns as CSV: the list before and after, the decisions, and the access
+that was to end and still exists."""
 
 import csv
 import io

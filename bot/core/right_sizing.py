@@ -56,7 +56,7 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """`why` has the numbers, as sentences; `toml` the lines for roles.toml."""
+    """`why` gives the numbers as sentences; `toml` the lines for roles.toml."""
 
     change: Change
     role: str
@@ -66,13 +66,13 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class RoleFacts:
-    """What is on record of one role in DAYS.
+    """The facts on record about one role in DAYS.
 
     `asked` are the requests that were made for it, without emergencies, `given` the grants that
-    somebody had, and `used` and `feedback` what is known of those, by id. `used_on` are the pairs
-    of grant and system with use, `reporting` the systems that report every use.
-    `requesters_before` are those of the role when the time began; None if roles.toml did not have
-    the role then, or that is unknown.
+    somebody had, and `used` and `feedback` their use and answers, by id. `used_on` are the pairs of
+    grant and system with use, `reporting` the systems that report every use. `requesters_before`
+    are those of the role when the time began; None if roles.toml did not have the role then, or
+    that is unknown.
     """
 
     role: Role
@@ -207,9 +207,9 @@ def _smaller(role: Role, systems: Sequence[str], never: Collection[str]) -> list
 def requesters_who_never_asked(facts: RoleFacts, directory: Directory) -> Suggestion | None:
     """People and groups of `requesters` of whom nobody asked.
 
-    Only those that roles.toml named for the whole time and that Slack has resolved, and only where
-    FEWEST_GRANTS requests show that the role is in use. `everyone` is no list to shorten. Somebody
-    must be left.
+    Only references that roles.toml had for the whole time and that Slack has resolved count, and
+    only where FEWEST_GRANTS requests show that the role is in use. `everyone` can't be shortened.
+    Somebody must be left.
     """
     role, before = facts.role, facts.requesters_before
     if before is None or len(facts.asked) < FEWEST_GRANTS:
@@ -237,7 +237,7 @@ def requesters_who_never_asked(facts: RoleFacts, directory: Directory) -> Sugges
 def shorter_default(facts: RoleFacts) -> Suggestion | None:
     """A default duration that nine of ten grants would have fitted into.
 
-    What a grant needed is the time to its last use, or to its early return. FEWEST_GRANTS must be
+    The need of a grant is the time to its last use, or to its early return. FEWEST_GRANTS must be
     known, and the new default is at most half of the present one: a smaller gain is not worth more
     renewals. It is not suggested where more than one answer in ten was **Needed more**.
     """
@@ -285,7 +285,8 @@ def _answers(facts: RoleFacts) -> Counter[Feedback]:
 
 
 def _need(facts: RoleFacts, grant: Grant) -> int | None:
-    """For how long the holder needed the access; None where that is unknown, or it was not used."""
+    """The seconds for which the holder needed the access; None where that is unknown, or it was not
+    used."""
     used, started = facts.used.get(grant.id, GrantUsage()), grant.started_at
     if started is None or grant.urgency or facts.feedback.get(grant.id) is Feedback.UNNEEDED:
         return None

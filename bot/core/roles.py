@@ -1,5 +1,5 @@
-"""The values that the core decides with: the workspace, its systems, its roles, and what each kind
-of system can do."""
+"""The values that the core decides with: the workspace, its systems, its roles, and the abilities
+of each kind of system."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Key = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Where the bot speaks and who leads."""
+    """The workspace: its channels, leads and hours."""
 
     approvals_channel: str
     security_channel: str
@@ -54,7 +54,7 @@ class Workspace:
     tsa_ca: str = ""
     """The path of its certificates in PEM."""
     digest: WeeklyTime | None = None
-    """When the weekly digest is sent."""
+    """The time of the weekly digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class System:
 
     @property
     def records(self) -> str:
-        """What is recorded of use beyond its number, such as "paths"; "" for nothing."""
+        """The details of use that are recorded beside its number, such as "paths"; "" for none."""
         return str(self.settings.get("record") or "")
 
 
@@ -113,9 +113,10 @@ class Role:
     risk: str
     risk_reason: str = ""
     duration_reason: str = ""
-    """Why a long maximum is right."""
+    """The reason for a long maximum."""
     review_default: str = "keep"
-    """What a review does with what nobody answered until its due date: `keep` or `end`."""
+    """The default decision of a review about items without an answer at the due date: `keep` or
+    `end`."""
     reach: tuple[str, ...] = ()
     """`System.reach` of each of its systems."""
     auto_approve: tuple[AutoApproval, ...] = ()
@@ -133,8 +134,8 @@ class Role:
 
     @property
     def fingerprint(self) -> str:
-        """Changes when what an approver looked at changes: the systems, what their settings make of
-        it, the actions, how many must agree in which tier."""
+        """Changes when the parts that an approver saw change: the systems and their settings, the
+        actions, the number of approvals in each tier."""
         return _fingerprint(
             self.systems,
             self.reach,
@@ -149,7 +150,7 @@ class Role:
         return next((rule for rule in self.auto_approve if rule.name == name), None)
 
     def actions_of(self, system: str) -> tuple[str, ...]:
-        """What the role gives on this system."""
+        """The actions of the role on this system."""
         return actions_on(system, self.actions, self.system_actions)
 
 
@@ -163,11 +164,11 @@ def _fingerprint(*seen: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What systems of one kind can do, as far as somebody else than their connector must know
-    it."""
+    """The abilities of one kind of system that other rooms than its connector must know."""
 
     in_our_rows: bool = False
-    """Access is only rows in our database: nobody gets in after its end, whatever else fails."""
+    """Access is only rows in our database: nobody gets in after its end, even if everything else
+    fails."""
     ends_together: bool = False
     """Many grants can be ended in one transaction."""
     checks_tokens: bool = False
@@ -215,13 +216,13 @@ def _no_role_lint(_role: Role, _system: System) -> Iterable[tuple[str, str]]:
 
 @dataclass(frozen=True, kw_only=True)
 class SystemKind:
-    """One kind of system, described by its connector: what roles.toml may say of it, and what it
-    can do."""
+    """One kind of system, described by its connector: its settings in roles.toml, and its
+    abilities."""
 
     table: type[Any]
     """A pydantic model of the settings that `[systems.NAME]` may have."""
     wrong_settings: Callable[[Settings], Wrong] = _no_problem
-    """What is wrong with settings of the right types. Calls no system."""
+    """Returns the problem of settings of the right types. Calls no system."""
     shown: frozenset[str] = frozenset()
     """Settings that the audit log may keep, except for secrets inside them. All others are
     redacted."""
@@ -230,9 +231,9 @@ class SystemKind:
 
     needs_actions: bool = True
     wrong_action: Callable[[str], str] = _fine
-    """What is wrong with an action of a role, "" for nothing. Calls no system."""
+    """Returns the problem of a role's action, "" without one. Calls no system."""
     broad_action: Callable[[str], str] = _fine
-    """Why an action may give more than needed, "" where nothing is known."""
+    """Returns the reason why an action may give more than needed, "" where none is known."""
 
     warnings: tuple[str, ...] = ()
     """The names of the warnings that `lint` and `lint_role` give."""
@@ -242,7 +243,7 @@ class SystemKind:
     """Warnings about a role on one of its systems: name and sentence."""
 
     reads_names: bool = False
-    """Whether it reads what `[people]` says a person is called there."""
+    """Whether it reads the names of people on that system from `[people]`."""
     abilities: Abilities = NO_ABILITIES
 
 
@@ -261,7 +262,7 @@ class Policy:
     redacted: Callable[[], tuple[str, int]] = field(
         default=lambda: ("", 0), repr=False, compare=False
     )
-    """Gives the content without these secrets, and how many were taken out."""
+    """Returns the content without these secrets, and the number of secrets taken out."""
     kinds: Mapping[str, SystemKind] = field(default_factory=dict, repr=False, compare=False)
     on_call: Mapping[str, OnCall] = field(default_factory=dict)
     tickets: Tickets | None = None
@@ -272,12 +273,13 @@ class Policy:
 
     @property
     def version(self) -> str:
-        """Differs where the file does, or what its systems read from the environment."""
+        """Differs when the file differs, or the values that its systems read from the
+        environment."""
         reach = sorted((name, system.reach) for name, system in self.systems.items())
         return f"{self.digest}:{_fingerprint(*reach)}"
 
     def abilities(self, kind: str) -> Abilities:
-        """What systems of this kind can do; nothing for an unknown kind."""
+        """The abilities of systems of this kind; none for an unknown kind."""
         known = self.kinds.get(kind)
         return known.abilities if known else NO_ABILITIES
 
@@ -289,12 +291,12 @@ def no_policy(file: str, kinds: Mapping[str, SystemKind] = _NOTHING) -> Policy:
 
 
 def ticket_matches(role: Role, ticket: str) -> bool:
-    """Whether the whole ticket is what the role asks for; true when it asks for none."""
+    """Whether the whole ticket has the form that the role asks for; true when it asks for none."""
     return role.ticket is None or role.is_ticket(ticket)
 
 
 def names_of(policy: Policy, person: Person) -> Mapping[str, str]:
-    """What `[people]` says this person is called on other systems, by connector; a user id goes
+    """The names of this person on other systems, by connector, from `[people]`; a user id goes
     before an e-mail."""
     email = folded(person.email)
     by_email = next(

@@ -19,7 +19,7 @@ class Quota:
     per: str
 
     def since(self, now: int, zone: ZoneInfo) -> int:
-        """When the period that holds `now` began: midnight in `zone`, as UTC seconds."""
+        """The beginning of the period that holds `now`: midnight in `zone`, as UTC seconds."""
         day = datetime.fromtimestamp(now, zone).date()
         if self.per == "week":
             day -= timedelta(days=day.weekday())
@@ -47,7 +47,7 @@ def _listed(name: str, *conditions: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AutoApproval:
-    """Approves a request when all its conditions hold. What it does not have is "", (), None or
+    """Approves a request when all its conditions hold. Absent conditions are "", (), None or
     False."""
 
     name: str
@@ -75,7 +75,7 @@ class AutoApproval:
 
 @dataclass(frozen=True, slots=True)
 class DenyRule:
-    """Refuses a request when all its conditions hold, whatever else would allow it."""
+    """Refuses a request when all its conditions hold, even if everything else allows it."""
 
     name: str
     members: tuple[str, ...] = ()
@@ -100,7 +100,7 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """Who is asked, and may decide, when a request was unanswered for `after`."""
+    """The people who are asked, and may decide, when a request was unanswered for `after`."""
 
     after: int
     approvers: tuple[str, ...]
@@ -111,7 +111,8 @@ class Escalation:
 
 @dataclass(frozen=True, slots=True)
 class Emergency:
-    """Who may take the role at once, to be reviewed afterwards, and for how long."""
+    """The people who may take the role at once, to be reviewed afterwards, and the longest
+    duration."""
 
     members: tuple[str, ...]
     max_duration: int
@@ -122,8 +123,8 @@ class Emergency:
 
 @dataclass(frozen=True, slots=True)
 class OnCall:
-    """Who is on call: the members of a group that the on-call tool keeps, or the people of the
-    events that a calendar has now. Exactly one of the two is set."""
+    """The source of a duty: a group that the on-call tool keeps, or the people of the present
+    events of a calendar. Exactly one of the two is set."""
 
     name: str
     group: str = ""
@@ -137,7 +138,7 @@ def is_address(ical: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Tickets:
-    """Where tickets are looked up, and what is asked of them."""
+    """The ticket system, and the conditions for tickets."""
 
     kind: str
     url: str
@@ -162,7 +163,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What a newcomer gets, stage by stage; the ramp ends after `longest`."""
+    """The roles that a newcomer gets, stage by stage; the ramp ends after `longest`."""
 
     name: str
     title: str

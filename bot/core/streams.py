@@ -1,4 +1,4 @@
-"""Streams of audit records: where they go, how many go at once, and when one is late."""
+"""Streams of audit records: their receivers, the size of a batch, and the lateness of a stream."""
 
 import re
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class WebhookStream:
 
     @property
     def place(self) -> str:
-        """Where the records go, without what may be secret."""
+        """The receiver's address without secrets."""
         found = _HOST.match(self.url)
         return found[1].rpartition("@")[2] if found else ""
 
@@ -77,8 +77,9 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """How far a stream is: record `seq` was the last that its receiver took, at `moved_at`. Records
-    up to `backlog` existed before the stream. `late` means that the leads know that it is late."""
+    """The progress of a stream: record `seq` was the last that its receiver took, at `moved_at`.
+    Records up to `backlog` existed before the stream. `late` means that the leads know that it is
+    late."""
 
     seq: int
     backlog: int

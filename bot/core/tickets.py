@@ -1,4 +1,5 @@
-"""Which ticket a text names, where a person sees it, and for how long an answer counts."""
+"""Finds the ticket that a text names and the page of a ticket, and decides how long an answer
+counts."""
 
 import re
 from dataclasses import dataclass
@@ -25,8 +26,8 @@ _ISSUE_PAGE = re.compile(rf"https://([^/\s]+)/({_NAME})/({_NAME})/issues/([1-9][
 
 @dataclass(frozen=True, slots=True)
 class TicketAnswer:
-    """What a ticket system says of a ticket. `assignees` are folded e-mail addresses, or logins of
-    GitHub in small letters."""
+    """The answer of a ticket system about a ticket. `assignees` are folded e-mail addresses, or
+    logins of GitHub in small letters."""
 
     found: bool
     is_open: bool = False
@@ -60,7 +61,7 @@ def issue_of(url: str, ticket: str) -> Issue | None:
 
 
 def scope_of(url: str) -> tuple[str, str]:
-    """Owner and repository that `[tickets] url` names, "" for what it does not name."""
+    """The owner and repository in `[tickets] url`, each "" if it is not there."""
     parts = [part for part in urlsplit(url).path.split("/") if part]
     if len(parts) > 2:
         return "", ""

@@ -1,4 +1,4 @@
-"""Splits what people type into the tokens that durations and end times are made of."""
+"""Splits a typed text into the tokens of durations and end times."""
 
 import re
 import unicodedata

@@ -225,7 +225,7 @@ def _no_unit(tokens: Sequence[Token], place: int) -> Length | None:
 
 
 def _nearly(number: Token, word: Token) -> str:
-    """What a number with this word after it probably means, or ""."""
+    """The likely meaning of a number with this word after it, or ""."""
     if word.text in MERIDIEM and len(word.text) == 2:
         return f"until {number.text}{word.text}"
     if word.text in _CALENDAR and number.text.isdecimal() and len(number.text) < 4:

@@ -23,7 +23,7 @@ LOOK_EVERY = 15
 
 
 class Known(StrEnum):
-    """How use on a system is known: from each report, from polls, or not at all."""
+    """The way in which use on a system is known: from each report, from polls, or not at all."""
 
     REPORTED = "every use"
     OBSERVED = "looked at"

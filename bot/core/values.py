@@ -57,7 +57,7 @@ def classify(ref: str) -> Kind | None:
     return next((kind for kind, pattern in _KINDS.items() if pattern.fullmatch(ref)), None)
 
 
-# --- one function for each kind of value: takes what the file says, gives what the program wants
+# --- one function for each kind of value, from the text of the file to the type that is used
 
 
 def string(value: object) -> str:

@@ -1,5 +1,5 @@
-"""What the text of a roles.toml in the audit log says, without a check of its settings: the
-references that Slack was asked about, and where on-call duty and tickets were looked up."""
+"""Reads the text of a roles.toml from the audit log, without a check of its settings: the
+references that Slack was asked about, and the sources of on-call duty and tickets."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def examine(wall: Callable[[], float] = time.time) -> Iterator[Finding]:
 
 
 def check_deployment(deployment: Deployment) -> Iterator[Finding]:
-    """Yields what the checks find in an installation whose settings and roles.toml are valid."""
+    """Yields the findings about an installation whose settings and roles.toml are valid."""
     for check in CHECKS:
         yield from check(deployment)
 

@@ -17,7 +17,7 @@ def anchors(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _unwritable(path: str) -> str:
-    """Why this account can't append to the file, or ""; nothing is written."""
+    """The reason why this account can't append to the file, or "". Writes nothing."""
     if not path:
         return ""
     place = Path(path) if Path(path).exists() else Path(path).parent

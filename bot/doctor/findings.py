@@ -19,8 +19,8 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report: subject, state, and what to do. `exit_code` is the least of the whole
-    command. A finding with `is_checked` false says that something could not be checked."""
+    """One line of the report: subject, state, and advice. `exit_code` is the least of the whole
+    command. A finding with `is_checked` false is about a check that could not be made."""
 
     state: State
     subject: str
@@ -50,7 +50,8 @@ def unchecked(subject: str, text: str) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What the checks read; `client` carries the bot's token, `wall` is this machine's clock."""
+    """The facts that checks read; `client` carries the bot's token, `wall` is this machine's
+    clock."""
 
     base: Services
     client: WebClient

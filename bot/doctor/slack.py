@@ -174,8 +174,7 @@ def _channel(client: WebClient, channel: str) -> Mapping[str, Any] | None:
 def _channel_findings(
     ref: str, found: Mapping[str, Any] | None, used: str | None, invite: str
 ) -> Iterator[Finding]:
-    """Yields what stops the bot from posting there, what makes it post elsewhere, and who else
-    reads it."""
+    """Yields the reasons why the bot can't post there or posts elsewhere, and the other readers."""
     subject = f"channel {ref}"
     if found is None:
         advice = f"create it, or type {invite} there if it is private"

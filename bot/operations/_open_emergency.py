@@ -1,4 +1,4 @@
-"""Tells whether a person has an open emergency, which stops auto-approval for them."""
+"""Returns whether a person has an open emergency, which stops auto-approval for them."""
 
 from bot.operations._unit_of_work import Snapshot
 from storage import emergencies

@@ -126,7 +126,7 @@ def main() -> None:
         said = {"problem": str(error)}
     except MemoryError:
         said = {"problem": "it takes too much memory to be read"}
-    except Exception as error:  # no text of the calendar: it may hold what is nobody's business
+    except Exception as error:  # without text of the calendar, which may be private
         said = {"problem": f"it can't be read ({type(error).__name__})"}
     sys.stdout.write(json.dumps(said))
 

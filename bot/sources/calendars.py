@@ -22,7 +22,7 @@ FETCH_TIMEOUT, READ_TIMEOUT = 10.0, 30.0
 """Seconds to fetch a calendar, and to find its shifts."""
 
 AHEAD = 3600
-"""Seconds ahead for which shifts are read; longer than what was read is believed."""
+"""Seconds ahead for which shifts are read; longer than the time for which the result counts."""
 
 PROGRAM = str(Path(__file__).with_name("calendar_program.py"))
 

@@ -28,8 +28,8 @@ NOT_FOUND = TicketAnswer(found=False)
 
 
 def look_up(tickets: Tickets, ticket: str) -> TicketAnswer:
-    """What the ticket system says of this ticket. Raises SystemUnavailable and SystemRefused for
-    what says nothing about it, without a word of a ticket."""
+    """The answer of the ticket system about this ticket. Raises SystemUnavailable and
+    SystemRefused, without text of the ticket, for any other answer."""
     if is_metadata(urlsplit(tickets.url).hostname or ""):
         raise SystemUnavailable("the address of [tickets] is one where clouds hand out credentials")
     try:
@@ -39,7 +39,7 @@ def look_up(tickets: Tickets, ticket: str) -> TicketAnswer:
 
 
 def check(tickets: Tickets) -> Iterator[str]:
-    """What keeps tickets from being looked up: one that can't exist is looked up."""
+    """The problems of `[tickets]`, found by a look-up of a ticket that can't exist."""
     nowhere = _NOWHERE[tickets.kind]
     if tickets.kind == "github":
         owner, repository = scope_of(tickets.url)

@@ -50,7 +50,7 @@ class StampCheck:
         self._roots = _roots(ca)
 
     def __call__(self, anchor: Anchor) -> str:
-        """What is wrong with the time stamp of this anchor, or ""."""
+        """The problem of this anchor's time stamp, or ""."""
         try:
             token = base64.b64decode(anchor.token, validate=True)
         except ValueError:
@@ -73,7 +73,7 @@ def _roots(ca: str) -> list[Any]:
 
 
 def _problem(token: bytes, roots: list[Any], anchor: Anchor, nonce: int | None) -> str:
-    """What is wrong with an answer of the authority about this anchor, or ""."""
+    """The problem of the authority's answer about this anchor, or ""."""
     from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response
 
     verifier = VerifierBuilder(roots=list(roots), nonce=nonce).build()

@@ -1,4 +1,4 @@
-"""Dispatches outbox work to its handlers, and retries or gives up what fails.
+"""Dispatches outbox work to its handlers, and retries or gives up failed work.
 
 Every queue has its own workers, so that an end never waits for a start, a person or Slack.
 """
@@ -137,7 +137,7 @@ class Dispatcher:
     # --- one piece of work
 
     def handle(self, work: Work) -> Outcome:
-        """Runs the work, and retries or gives up what fails. Never raises: rows that can't be
+        """Runs the work, and retries or gives up failed work. Never raises: rows that can't be
         rescheduled are claimed again after their claim has expired."""
         with correlated(work.row.correlation):
             return self._guarded(work)
@@ -230,8 +230,8 @@ class Dispatcher:
         return Outcome()
 
     def _ends_together(self, works: Sequence[Work]) -> Sequence[Work]:
-        """Reads what to tell the systems about all these ends at once, and joins those of one kind
-        in our own database."""
+        """Reads the orders for all these ends at once, and joins those of one kind in our own
+        database."""
         ends = [work for work in works if work.row.kind is Kind.END_LEASE]
         pairs = [(str(work.data["grant"]), str(work.data["system"])) for work in ends]
         orders = orders_for(self._world, pairs) if len(ends) > 1 else {}

@@ -44,7 +44,7 @@ class EndRecorder(threading.Thread):
         return True
 
     def stop(self) -> None:
-        """Records what was taken over; to be called when nothing more comes."""
+        """Records the ends that were taken over. Call it when no more can come."""
         self._stopping = True
         self._come.set()
         if self.is_alive():

@@ -1,6 +1,5 @@
-"""Scans the access on every connected system, and removes what a lead has confirmed.
-`bot/operations/systems/reconcile.py` records the result and notifies people.
-"""
+"""Scans the access on every connected system, and removes orphans that a lead has confirmed.
+`bot/operations/systems/reconcile.py` records the result and notifies people."""
 
 import logging
 import time

@@ -27,7 +27,7 @@ def reconcile(deps: HandlerDeps, work: Work) -> None:
 
 
 def remove_orphan(deps: HandlerDeps, work: Work) -> None:
-    """Removes from a system what a lead has confirmed."""
+    """Removes an orphan, which a lead has confirmed, from its system."""
     removal = deps.survey.remove(work.data["finding"])
     by, channel = work.data["by"], work.data["channel"]
     if removal is None:

@@ -138,7 +138,7 @@ class OutageWatch:
         self._revocations.reset()
 
     def _learn(self) -> None:
-        """Reads into memory what is needed while nothing can be read."""
+        """Keeps in memory everything that is needed while the database can't be read."""
         settle_unwritten(self._world)
         self._world.unwritten.count()
         self._known = known_ends(self._world)

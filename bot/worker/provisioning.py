@@ -1,5 +1,4 @@
-"""Handlers that grant, extend and revoke access on systems, and record what the systems
-confirmed."""
+"""Handlers that grant, extend and revoke access on systems, and record the confirmed results."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -234,8 +234,8 @@ class QueueWorker(threading.Thread):
         return room > 0 and is_time and self._claim(room)
 
     def _claim(self, room: int) -> bool:
-        """Claims no row of a system that is busy, unless it answers and is short of rows. Tells
-        whether as many were found as asked for, and some were begun."""
+        """Claims no row of a system that is busy, unless it answers and is short of rows. Returns
+        whether there may be more rows, and some were begun."""
         full = self._limits.full()
         with self._lock:
             busy = {system for systems in self._ahead for system in systems}.union(full)
@@ -267,8 +267,9 @@ class QueueWorker(threading.Thread):
         }
 
     def _too_old(self) -> float:
-        """What was claimed before and not begun is released: its claim runs out, and another
-        process may reach a system that takes nothing here."""
+        """The time before which a claim is too old for work that was not begun. Its rows are
+        released, because the claim runs out and another process may reach a system that is not
+        called here."""
         return time.monotonic() - self._settings.keep
 
     def _taken_back(self, before: float) -> list[int]:
@@ -282,8 +283,8 @@ class QueueWorker(threading.Thread):
         return [row.id for work in late for row in work.rows]
 
     def _begin(self) -> None:
-        """Begins what is claimed and whose systems have a free call."""
-        with self._lock:  # what is done before this is over waits for it
+        """Begins claimed work whose systems have a free call."""
+        with self._lock:  # a row that finishes early waits until it was added
             for systems in list(self._ahead):
                 while (work := self._next(systems)) is not None:
                     future = self._pool.submit(self._work, work)
@@ -322,7 +323,7 @@ class QueueWorker(threading.Thread):
     # --- its workers
 
     def _work(self, work: Work) -> None:
-        """Does the work, and what is claimed ahead for the same systems."""
+        """Does the work, then the work that is claimed ahead for these systems."""
         following: Work | None = work
         while following is not None:
             work, systems = following, following.systems

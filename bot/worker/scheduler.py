@@ -159,7 +159,7 @@ class Scheduler:
         return time.monotonic() - self.swept
 
     def runs(self) -> Mapping[tuple[str, str], int]:
-        """How often each job, and the sweep, has worked and failed."""
+        """The number of successes and failures of each job and of the sweep."""
         return dict(self._runs)
 
     def _guarded(self, name: str, do: Callable[[], object]) -> None:
@@ -181,9 +181,7 @@ class Scheduler:
         due: float | None
         result = "failed"
         with self._lock:
-            self._planned = float(
-                "inf"
-            )  # deadlines that are set from here on are newer than what the sweep will read
+            self._planned = float("inf")  # the sweep may miss a deadline set from here on
         try:
             with correlated():
                 self._do_due()

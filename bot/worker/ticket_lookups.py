@@ -44,13 +44,13 @@ class TicketLookups:
             self._look_up([wanted])
 
     def look_up_of(self, request: str) -> None:
-        """The same for a stored request."""
+        """Looks up the ticket of a stored request."""
         if self._world.policy().tickets is None:
             return
         self.look_up_for(*ticket_of_request(self._world, request))
 
     def look_up_before_start(self, grant: str) -> None:
-        """The same for a grant whose ticket is judged again before it starts."""
+        """Looks up the ticket of a grant, because it is judged again before the start."""
         if self._world.policy().tickets is None:
             return
         self.look_up_for(*ticket_of_start(self._world, grant))

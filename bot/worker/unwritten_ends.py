@@ -33,8 +33,8 @@ _UNDER_WAY = float("inf")
 
 
 class UnwrittenMemberships:
-    """Memberships that can be read and not written: what an end forgets is hidden until it was read
-    back. The ordinary end forgets it later."""
+    """Memberships that can be read but not written: a forgotten one is hidden here until it was
+    read back. The ordinary end deletes it later."""
 
     def __init__(self, stored: Memberships) -> None:
         self._stored = stored

@@ -4,7 +4,7 @@ SERIAL = {True: "INTEGER PRIMARY KEY AUTOINCREMENT", False: "BIGSERIAL PRIMARY K
 NUMBER = {True: "INTEGER PRIMARY KEY", False: "BIGINT PRIMARY KEY"}
 # By `is SQLite`: SQLite stores rows in the order of a key only if its type is INTEGER.
 
-# `left_at` is when Slack first said that the account is deactivated.
+# `left_at` is the time at which Slack first reported that the account is deactivated.
 PEOPLE = """
 CREATE TABLE people (
   id TEXT PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL, tz TEXT NOT NULL,
@@ -408,7 +408,8 @@ CREATE TABLE anchors (
 );
 """
 
-# What others keep and decisions need. `source` is a digest of where it was read.
+# Facts of other tools that decisions need. `source` is a digest of the address that they were read
+# from.
 SOURCES = """
 CREATE TABLE calendars (
   duty TEXT PRIMARY KEY, source TEXT NOT NULL, tried_at BIGINT NOT NULL, read_at BIGINT,
@@ -427,7 +428,7 @@ CREATE TABLE tickets (
 );
 """
 
-# How far each `[[stream]]` is. `backlog` was the newest record when the stream was new.
+# The progress of each `[[stream]]`. `backlog` was the newest record when the stream was new.
 STREAMS = """
 CREATE TABLE streams (
   name TEXT PRIMARY KEY, seq BIGINT NOT NULL, backlog BIGINT NOT NULL, moved_at BIGINT NOT NULL,

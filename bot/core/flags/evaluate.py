@@ -20,7 +20,7 @@ COMBINED_WITHIN = HOUR
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """A flag. `about` is the person, or what else the rule is about; `key` is the same in every
+    """A flag. `about` is the person, or the other subject of the rule; `key` is equal in every
     reading of the log. `with_keys` are the flags that it is combined with."""
 
     key: str
@@ -35,7 +35,7 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """The same rule found the same person again: it counts for the flag with this key."""
+    """A repetition: the rule found the person before, so this counts for the flag with this key."""
 
     key: str
     at: int
@@ -79,7 +79,7 @@ class Recent:
 def evaluate(
     fact: Fact, index: Index, recent: Recent, settings: FlagSettings
 ) -> Iterator[Raised | Repeated]:
-    """What the rules find in a fact, which is added to the index."""
+    """Yields the findings of the rules in a fact, then adds the fact to the index."""
     for rule in RULES.values():
         if fact.what in rule.on and rule.name not in settings.off:
             found = rule.check(fact, index, settings)

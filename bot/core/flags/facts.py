@@ -37,7 +37,8 @@ class What(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """Where and when a person was seen: a network, what their program calls itself, UTC seconds."""
+    """A place and time at which a person was seen: a network, the name that their program gives
+    itself, UTC seconds."""
 
     network: str
     agent: str
@@ -66,9 +67,9 @@ class Fact:
     """Seconds from the request to the vote."""
     place: Sighting | None = None
     elsewhere: tuple[Sighting, ...] = ()
-    """Where else this person was seen shortly before."""
+    """Other places where this person was seen shortly before."""
     texts: tuple[str, ...] = ()
-    """What drift found, or what a new roles.toml loosens."""
+    """The access that drift found, or the rules that a new roles.toml loosens."""
     risky: tuple[str, ...] = ()
     """The roles of high risk in that roles.toml."""
     is_known: bool = True
@@ -82,7 +83,7 @@ class Fact:
 
     @property
     def key(self) -> str:
-        """The same for the same fact in every reading of the log."""
+        """Identifies the fact; equal in every reading of the log."""
         return self.request if self.what is What.STILL_OPEN else str(self.seq)
 
 

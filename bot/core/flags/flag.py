@@ -1,4 +1,4 @@
-"""A flag as it is stored: what a rule found, and what a lead answered."""
+"""A flag as it is stored: the finding of a rule, and the answer of a lead."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,9 @@ EXPECTED, REVOKED = "expected", "revoked"
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """`key` is the same in every reading of the log, `about` the person or what else the rule is
-    about. `at` is the time of its fact, `times` how often the rule found the same since. A flag
-    that became part of another one has that one's id in `joined`. `answer` is "", EXPECTED or
-    REVOKED."""
+    """`key` is equal in every reading of the log, `about` is the person or the other subject of the
+    rule. `at` is the time of its fact, `times` the number of its findings since. A flag that became
+    part of another one has that one's id in `joined`. `answer` is "", EXPECTED or REVOKED."""
 
     id: str
     key: str
@@ -38,7 +37,7 @@ class Flag:
 
     @property
     def people(self) -> frozenset[str]:
-        """Everybody whom it is about; `about` may name two."""
+        """The people whom the flag is about; `about` may name two."""
         return frozenset(filter(None, (self.person, *self.about.split())))
 
     @property

@@ -1,4 +1,4 @@
-"""What a flag rule is: a name, a severity, the facts it looks at, and a pure function."""
+"""A flag rule: a name, a severity, the facts it looks at, and a pure function."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _inside(inner: Network, outer: Network) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a rule found. `about` is what repetitions are folded by, if it is not the person."""
+    """A finding of a rule. Repetitions are folded by `about`, or by the person if it is ""."""
 
     sentence: str
     about: str = ""
@@ -60,7 +60,7 @@ Check = Callable[[Fact, Index, FlagSettings], Found | None]
 @dataclass(frozen=True, slots=True)
 class Rule:
     """`check` is called for facts of these kinds. A `quiet` rule posts no message: its flags are in
-    lists and the digest. A rule of `once` is raised once for what it is about."""
+    lists and the digest. A rule of `once` is raised once for each subject."""
 
     name: str
     severity: Severity

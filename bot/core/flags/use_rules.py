@@ -19,7 +19,7 @@ def unexplained_access(fact: Fact, index: Index, settings: FlagSettings) -> Foun
     """Drift found access on a system that no active grant explains.
 
     Somebody gave it beside the bot, or a revocation did not last. There is no threshold: one is too
-    many. What one system has is folded into one flag.
+    many. The findings of one system are folded into one flag.
     """
     name = f" ({fact.texts[0]})" if fact.texts and fact.texts[0] else ""
     return Found(f"{fact.system} has access that no grant explains{name}.", fact.system)

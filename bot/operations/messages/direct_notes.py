@@ -131,7 +131,7 @@ def _grant_past(note: DirectNote, state: GrantState, newest: str) -> bool:
 
 
 def _request_past(note: DirectNote, state: RequestState, is_posted: bool) -> bool:
-    """Tells whether a request that could not be posted is decided or in its channel by now."""
+    """Returns whether a request that could not be posted is decided or in its channel by now."""
     return note.note not in LASTING and (is_posted or state is not RequestState.PENDING)
 
 

@@ -157,7 +157,7 @@ def record_unheard(
 
 
 def leads_unreachable(u: Snapshot) -> bool:
-    """Tells whether neither the security channel nor any lead accepts messages now."""
+    """Returns whether neither the security channel nor any lead accepts messages now."""
     leads = leads_of(u)
     places = [u.policy.workspace.security_channel, *leads]
     return len(key_values.get_all(u.db, [FAILING + place for place in places])) == len(places)

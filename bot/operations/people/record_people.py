@@ -96,7 +96,7 @@ def refresh_old_groups(world: Context) -> None:
 
 
 def groups_read_since(world: Context, at: int) -> bool:
-    """Tells whether Slack was asked for all groups after `at`."""
+    """Returns whether Slack was asked for all groups after `at`."""
     with world.db.reading():
         read_at = people.groups_read_at(world.db)
     return read_at is not None and at < read_at <= world.now() + CLOCKS_APART

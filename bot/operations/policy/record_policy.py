@@ -93,7 +93,7 @@ def _content(policy: Policy, revision: str, with_text: bool) -> dict[str, Any]:
 
 
 def is_outdated(world: Context) -> bool:
-    """Tells whether another process has loaded another roles.toml since. Raises
+    """Returns whether another process has loaded another roles.toml since. Raises
     StorageUnavailable."""
     with world.db.reading():
         return Snapshot(world).outdated

@@ -73,7 +73,7 @@ def _key(finding: Finding) -> tuple[str, str, str]:
 
 
 def _still_so(u: UnitOfWork, finding: Finding) -> bool:
-    """Tells whether our rows still say the same as when the difference was found: an end may have
+    """Returns whether our rows still say the same as when the difference was found: an end may have
     been requested since."""
     grant = grants.get(u.db, finding.grant) if finding.grant else None
     states = {lease.system: lease.state for lease in grants.leases(u.db, grant.id)} if grant else {}

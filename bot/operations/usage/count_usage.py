@@ -119,7 +119,7 @@ class UsageMeter:
 
     @property
     def has_counts(self) -> bool:
-        """Tells whether there are counts to store."""
+        """Returns whether there are counts to store."""
         return bool(self._counts) or self._writing.locked()
 
     def flush(self) -> int:
