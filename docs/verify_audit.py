@@ -137,7 +137,9 @@ def main():
     except (OSError, UnicodeDecodeError, KeyError, zipfile.BadZipFile, Unchecked) as error:
         sys.stderr.write(f"The audit log could not be checked: {error}.\n")
         return 2
-    here = f"{seq - first:,} records" + (f" after {first:,} that were archived" if first else "")
+    count = seq - first
+    here = f"{count:,} record{'' if count == 1 else 's'}"
+    here += f" after {first:,} that were archived" if first else ""
     sys.stdout.write(
         f"The audit log is intact: {here}, head {head}. Anchors that agree: {agree:,}.\n"
     )

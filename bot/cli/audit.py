@@ -25,6 +25,7 @@ from bot.core.approval import Refused
 from bot.core.audit import Event, Record
 from bot.core.audit_export import json_lines
 from bot.core.audit_ocsf import ocsf_lines
+from bot.core.plurals import counted
 from bot.core.record_lines import lines_of, sentence
 from bot.core.time_filters import parse_moment
 from bot.core.values import did_you_mean
@@ -171,7 +172,7 @@ def archive(file: Path, yes: bool) -> None:
 
 
 def _advance(bar: Any, done: int, count: int) -> None:
-    bar.length, bar.label = max(done, count), f"{count:,} records"
+    bar.length, bar.label = max(done, count), counted(count, "record")
     bar.update(done - bar.pos)
 
 
@@ -185,7 +186,7 @@ def verify() -> None:
     """
     with opened("audit") as base:
         with progress("Records", 0, step=1) as bar:
-            places = outside(base.world.policy().workspace)
+            places = outside(base.world)
             verdict = verify_audit(base.world, partial(_advance, bar), places)
         if verdict.broken is not None:
             raise Refusal(said(verdict))
@@ -197,7 +198,7 @@ def verify() -> None:
 
 def _watched(rows: Iterable[Row], count: int) -> Iterator[Row]:
     """Yields the rows, and shows the progress on a terminal."""
-    with progress(f"{count:,} records", count, rows) as bar:
+    with progress(counted(count, "record"), count, rows) as bar:
         yield from bar
 
 

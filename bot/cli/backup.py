@@ -7,9 +7,10 @@ import click
 from bot.app import build_base
 from bot.cli.common import actor, confirm, load, opened, yes_option
 from bot.cli.errors import Refusal
-from bot.cli.output import counted, utc
+from bot.cli.output import utc
 from bot.core.approval import Refused
 from bot.core.model import Source
+from bot.core.plurals import counted
 from bot.operations.audit.verify_audit import said
 from bot.operations.backups.restore_backup import restore_postgres, restore_sqlite
 from bot.operations.backups.write_backup import write_backup

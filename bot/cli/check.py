@@ -2,13 +2,14 @@
 
 import click
 
-from bot.cli.output import counted, table
+from bot.cli.output import table
 from bot.config.roles.lint import warnings
 from bot.config.roles.parse import REPORTED, load_policy
 from bot.config.settings import load_settings
 from bot.connectors import KINDS
 from bot.core.authority import tiers_of
 from bot.core.durations import format_duration
+from bot.core.plurals import counted
 from bot.core.roles import Role
 
 

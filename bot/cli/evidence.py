@@ -102,7 +102,7 @@ def _verified(base: Services) -> Verdict:
             bar.length = max(done, count)
             bar.update(done - bar.pos)
 
-        return verify_audit(base.world, advance, outside(base.world.policy().workspace))
+        return verify_audit(base.world, advance, outside(base.world))
 
 
 def write_folder(

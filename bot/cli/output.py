@@ -54,11 +54,6 @@ def clean(text: str, widest: int = WIDEST) -> str:
     return plain if width(plain) <= widest else clip(plain, 0, widest - 1) + "…"
 
 
-def counted(number: int, word: str) -> str:
-    """Returns `1 role`, `2 roles`."""
-    return f"{number:,} {word}" + ("" if number == 1 else "s")
-
-
 def utc(at: int | None) -> str:
     """Returns `2026-11-22 14:05 UTC`, or "–" for None."""
     return "–" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

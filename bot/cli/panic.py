@@ -6,8 +6,8 @@ import click
 from bot.cli.common import actor, confirm, opened, person_known, person_named, yes_option
 from bot.cli.errors import Refusal, Wrong
 from bot.cli.inline_worker import OVER, end_work, ending_lines
-from bot.cli.output import counted
 from bot.core.model import GrantState
+from bot.core.plurals import counted
 from bot.core.values import did_you_mean
 from bot.operations._unit_of_work import Context
 from bot.operations.grants import panic as switch

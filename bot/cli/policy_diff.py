@@ -13,13 +13,14 @@ import click
 from bot.app import Services, build_base
 from bot.cli.common import json_option, must_exist
 from bot.cli.errors import Wrong
-from bot.cli.output import clean, counted, json_line, moment, progress, table, utc
+from bot.cli.output import clean, json_line, moment, progress, table, utc
 from bot.config.logging import configure
 from bot.config.roles.without_secrets import policy_without_secrets
 from bot.config.settings import load_settings
 from bot.connectors import KINDS
 from bot.core.durations import BadDuration
 from bot.core.model import Source
+from bot.core.plurals import counted
 from bot.core.policy_replay import Comparison, Effect, Row
 from bot.core.time_filters import parse_moment
 from bot.operations.policy.compare_policies import Row as Logged
@@ -102,13 +103,12 @@ def _watched(rows: Iterator[Logged], count: int) -> Iterator[Logged]:
 
 
 def _summary(found: Comparison) -> str:
-    said = [f"{found.compared:,} requests compared"] if found.compared != 1 else []
-    said = said or ["1 request compared"]
+    said = [f"{counted(found.compared, 'request')} compared"]
     said += [f"{found.counts[each]:,} {each}" for each in Effect if found.counts.get(each)]
     if found.left_out:
         said.append(
-            f"{found.left_out:,} renewals, emergencies and stages are not replayed, because the log"
-            " does not have the facts"
+            f"not replayed, because the log does not have the facts: {found.left_out:,} renewals,"
+            " emergencies or stages"
         )
     return f"{'; '.join(said)}. {_NEVER}"
 

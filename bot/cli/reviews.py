@@ -7,10 +7,11 @@ import click
 from bot.cli.common import actor, confirm, json_option, limit_option, opened, yes_option
 from bot.cli.errors import Refusal, Wrong
 from bot.cli.inline_worker import end_work
-from bot.cli.output import clean, counted, json_line, moment, table, utc
+from bot.cli.output import clean, json_line, moment, table, utc
 from bot.core.approval import Refused
 from bot.core.durations import format_duration
 from bot.core.model import ItemState
+from bot.core.plurals import counted
 from bot.core.review import DUE, Decision, Item, ItemKind, Scope, read_due
 from bot.operations._unit_of_work import Context
 from bot.operations.reviews.decide_items import MOST, Decided, decide_items

@@ -17,13 +17,14 @@ from bot.cli.common import (
     yes_option,
 )
 from bot.cli.errors import Refusal, Wrong
-from bot.cli.output import clean, counted, json_line, moment, table, utc
+from bot.cli.output import clean, json_line, moment, table, utc
 from bot.connectors import target_of
 from bot.connectors.fan_out import FanOut
 from bot.connectors.health import check_all
 from bot.core.approval import Refused
 from bot.core.drift import EXCESS, Finding, ScanResult
 from bot.core.errors import AccessBotError
+from bot.core.plurals import counted
 from bot.operations.systems.confirm_target import confirm_target as confirm_new_target
 from bot.operations.systems.list_systems import SystemView, list_systems
 from bot.operations.systems.reconcile import reconcile

@@ -3,7 +3,8 @@
 import click
 
 from bot.cli.common import json_option, limit_option, opened
-from bot.cli.output import clean, counted, json_line, moment, table, utc
+from bot.cli.output import clean, json_line, moment, table, utc
+from bot.core.plurals import counted
 from bot.operations.grants.list_grants import Count, Row, list_usage
 from bot.operations.usage.describe_usage import (
     PathCount,

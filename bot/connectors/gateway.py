@@ -9,6 +9,7 @@ from bot.connectors.settings import Secret, SystemTable
 from bot.core.audit import rfc3339
 from bot.core.errors import SystemUnavailable
 from bot.core.model import ProvisionOrder
+from bot.core.plurals import counted
 from bot.core.roles import System
 from bot.core.values import quoted
 
@@ -31,7 +32,7 @@ class Gateway:
         leases = [(order.grant, order.system) for order in orders]
         self._gates.close_all(leases)
         if left := self._gates.still_open(leases):
-            raise SystemUnavailable(f"{len(left)} gates are still open")
+            raise SystemUnavailable(f"still open: {counted(len(left), 'gate')}")
 
     def read_back(self, order: ProvisionOrder) -> bool:
         return self._gates.until(order.grant, order.system) is not None

@@ -6,10 +6,11 @@ An anchor is one line, `AT SEQ HASH` or `AT SEQ HASH TOKEN`, separated by spaces
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.core.audit import Break, rfc3339
+from bot.core.plurals import counted
 
 _LINE = re.compile(r"(\S+) ([1-9][0-9]{0,18}) ([0-9a-f]{64})(?: ([A-Za-z0-9+/=]+))?")
 
@@ -82,6 +83,20 @@ def _parsed(line: str) -> Anchor:
         raise ValueError(line)
     at, seq, digest, token = matched.groups()
     return Anchor(int(seq), digest, int(datetime.fromisoformat(at).timestamp()), token or "")
+
+
+def without_gaps(source: AnchorSource, written: Sequence[Anchor]) -> AnchorSource:
+    """The source, with a problem if it lacks an anchor that was written to it."""
+    has = {(anchor.seq, anchor.hash) for anchor in source.anchors}
+    lost = [anchor for anchor in written if (anchor.seq, anchor.hash) not in has]
+    if source.problem or not lost:
+        return source
+    problem = (
+        f"{source.name} was deleted, emptied or shortened: it lacks {len(lost):,} of"
+        f" {counted(len(written), 'anchor')} that the log has for it, first that of record"
+        f" {lost[0].seq}"
+    )
+    return replace(source, problem=problem)
 
 
 class AnchorCheck:

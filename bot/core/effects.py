@@ -328,10 +328,14 @@ def verify_audit(person: str, channel: str) -> Effect:
     return Effect(Kind.VERIFY_AUDIT, Queue.SLACK, f"verify:{person}", data, person=person)
 
 
+ANCHOR_FILE = "anchor file"
+"""The ordering key of anchors that wait to be appended to the anchor file."""
+
+
 def write_anchor(seq: int, digest: str, at: int, token: str = "") -> Effect:
     """Appends an anchor to the anchor file."""
     data = {"seq": seq, "hash": digest, "at": at, "token": token}
-    return Effect(Kind.WRITE_ANCHOR, Queue.DECIDE, "anchor file", data)
+    return Effect(Kind.WRITE_ANCHOR, Queue.DECIDE, ANCHOR_FILE, data)
 
 
 def stamp_anchor(seq: int, digest: str, at: int) -> Effect:

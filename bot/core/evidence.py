@@ -10,6 +10,7 @@ from textwrap import fill
 from typing import Any
 
 from bot.core.audit import parsed_detail, rfc3339
+from bot.core.plurals import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,7 @@ def _records(cover: Cover) -> str:
     if not cover.records:
         return "The log has no records of the period."
     numbers = f"from {cover.first:,} to {cover.last:,}"
-    return f"The log has {cover.records:,} records of the period, with numbers {numbers}."
+    return f"The log has {counted(cover.records, 'record')} of the period, with numbers {numbers}."
 
 
 def _intro(cover: Cover) -> Iterator[str]:
@@ -225,8 +226,7 @@ def _answers(tables: Sequence[Table], files: Mapping[str, Written]) -> Iterator[
     for table in tables:
         rows = files[table.name].rows or 0
         yield f"### {table.question}"
-        counted = "1 row" if rows == 1 else f"{rows:,} rows"
-        yield f"`{table.name}`, {counted}. {table.answer}"
+        yield f"`{table.name}`, {counted(rows, 'row')}. {table.answer}"
         if table.missing:
             yield f"Not shown: {table.missing}"
 
@@ -242,9 +242,9 @@ def _limits(cover: Cover) -> Iterator[str]:
         " the systems."
     )
     yield (
-        f"- Who decided on the command line: {cover.operator_votes:,} votes of the period were"
-        " given there. The log has the account of that machine (`os:NAME`), not a person in Slack,"
-        " so it can't be compared with the requester."
+        "- Who decided on the command line. Votes of the period that were given there:"
+        f" {cover.operator_votes:,}. The log has the account of that machine (`os:NAME`), not a"
+        " person in Slack, so it can't be compared with the requester."
     )
     if cover.archived:
         yield (

@@ -6,6 +6,7 @@ from typing import Any
 
 from bot.core.audit import Event, Record, parsed_detail, rfc3339
 from bot.core.durations import format_duration
+from bot.core.plurals import counted
 from bot.core.usage import Known
 
 Detail = Mapping[str, Any]
@@ -102,7 +103,7 @@ def _summed(record: Record, detail: Detail) -> str:
     if not times:
         unused = _UNUSED.get(str(detail.get("known")), "never used")
         return f"summed up the use on {record.system}: {unused}"
-    return f"summed up the use on {record.system}: used {times:,} times"
+    return f"summed up the use on {record.system}: used {counted(times, 'time')}"
 
 
 def _first_use(record: Record, detail: Detail) -> str:

@@ -15,6 +15,7 @@ from bot.connectors.health import problems_of
 from bot.core.durations import format_duration
 from bot.core.errors import AccessBotError, ConfigError, SchemaMismatch, StorageUnavailable
 from bot.core.model import Source
+from bot.core.plurals import counted
 from bot.core.roles import Policy
 from bot.doctor.anchors import anchors
 from bot.doctor.files import files
@@ -43,7 +44,8 @@ def examine(wall: Callable[[], float] = time.time) -> Iterator[Finding]:
     )
     yield ok("environment", f"complete for {_MODES[settings.slack_mode]}")
     policy = deployment.policy
-    yield ok(policy.file, f"valid: {len(policy.roles)} roles on {len(policy.systems)} systems")
+    roles, systems = counted(len(policy.roles), "role"), counted(len(policy.systems), "system")
+    yield ok(policy.file, f"valid: {roles} on {systems}")
     yield from check_deployment(deployment)
     deployment.base.db.close()
 
@@ -149,7 +151,7 @@ def tickets(deployment: Deployment) -> Iterator[Finding]:
 def database(deployment: Deployment) -> Iterator[Finding]:
     base, url = deployment.base, deployment.settings.database_url
     path = Path(url.removeprefix("sqlite:///"))
-    if base.db.is_sqlite and not path.exists():
+    if not deployment.has_database:
         if path.parent.is_dir():
             yield warn(
                 "database",

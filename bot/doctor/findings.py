@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from slack_sdk import WebClient
 
@@ -60,6 +61,12 @@ class Deployment:
     @property
     def settings(self) -> Settings:
         return self.base.settings
+
+    @property
+    def has_database(self) -> bool:
+        """Whether there is something to connect to: connecting would create a SQLite file."""
+        path = Path(self.settings.database_url.removeprefix("sqlite:///"))
+        return not self.base.db.is_sqlite or path.exists()
 
     @property
     def policy(self) -> Policy:

@@ -17,6 +17,7 @@ from bot.core.errors import (
     SystemUnavailable,
 )
 from bot.core.model import Directory, folded
+from bot.core.plurals import counted
 from bot.core.roles import Policy, Role, references
 from bot.doctor.findings import Deployment, Finding, fail, ok, unchecked, warn
 from bot.operations.messages.keep_channels import channels_of, known_place
@@ -206,8 +207,8 @@ def people(deployment: Deployment, who: Identified) -> Iterator[Finding]:
     if not found:
         yield ok(
             "people",
-            f"leads, approvers and requesters of {len(deployment.policy.roles)} roles are full"
-            " members",
+            f"leads, approvers and requesters of {counted(len(deployment.policy.roles), 'role')}"
+            " are full members",
         )
     yield from _ids(deployment.policy, directory, bound)
 

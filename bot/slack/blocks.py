@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from bot.core.plurals import counted
+
 Block = dict[str, Any]
 Element = dict[str, Any]
 Message = dict[str, Any]
@@ -278,8 +280,8 @@ def mentions(who: Sequence[str], words: str) -> list[Block]:
     said = " ".join(pinged[:MOST_PINGED]) + " " + words
     if len(pinged) > MOST_PINGED:
         said += (
-            f" {len(pinged) - MOST_PINGED} others who may decide are not pinged and find it in App"
-            " Home."
+            f" Not pinged: {counted(len(pinged) - MOST_PINGED, 'other')} who may decide; App Home"
+            " shows it to them."
         )
     return [{"type": "section", "text": mrkdwn(said)}]
 

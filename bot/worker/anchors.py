@@ -1,11 +1,15 @@
 """Takes anchors to where the database is not, and verifies the log against them."""
 
-from bot.core.anchors import STAMPED_WITHIN, Anchor, AnchorSource, CheckStamp
+from collections.abc import Sequence
+
+from bot.core.anchors import STAMPED_WITHIN, Anchor, AnchorSource, CheckStamp, without_gaps
 from bot.core.errors import SystemUnavailable
 from bot.core.roles import Workspace
+from bot.operations._unit_of_work import Context
 from bot.operations.audit.anchor_head import record_stamp
 from bot.operations.audit.record_verified import record_verified
 from bot.operations.audit.verify_audit import Outside, said, verify_audit
+from bot.operations.audit.written_anchors import written_anchors
 from bot.operations.claim_work import Work
 from bot.sources import anchor_file
 from bot.sources.time_stamps import StampCheck, stamp
@@ -29,17 +33,25 @@ def stamp_anchor(deps: HandlerDeps, work: Work) -> None:
 
 def verify_log(deps: HandlerDeps, work: Work) -> None:
     """Verifies the audit log and answers the lead who asked."""
-    verdict = verify_audit(deps.world, outside=outside(deps.world.policy().workspace))
+    verdict = verify_audit(deps.world, outside=outside(deps.world))
     incident = "" if verdict.broken is None else "\nThis is an incident."
     deps.messenger.answer_text(work, said(verdict) + incident)
     if verdict.is_intact:
         work.finish(record_verified, work.data["person"], verdict.records, verdict.head)
 
 
-def outside(workspace: Workspace) -> Outside:
-    """The anchors outside of the database, and the check of their time stamps."""
+def outside(world: Context) -> Outside:
+    """The anchors outside of the database, and the check of their time stamps. Raises
+    StorageUnavailable."""
+    workspace = world.policy().workspace
+    # The log is asked before the file is read: what it has then is in the file by now.
+    return outside_of(workspace, written_anchors(world, workspace.anchor_file))
+
+
+def outside_of(workspace: Workspace, written: Sequence[Anchor]) -> Outside:
+    """As `outside`; the anchor file must have the anchors `written`."""
     path = workspace.anchor_file
-    sources = [anchor_file.read(path)] if path else []
+    sources = [without_gaps(anchor_file.read(path), written)] if path else []
     check: CheckStamp | None = None
     if workspace.tsa_ca:
         try:

@@ -14,6 +14,7 @@ from bot.connectors.health import Health
 from bot.core.drift import Finding, ScanResult, What, compare
 from bot.core.errors import AccessBotError, SystemRefused, SystemUnavailable
 from bot.core.model import GrantState, ProvisionOrder
+from bot.core.plurals import counted
 from bot.operations._unit_of_work import Context
 from bot.operations.grants.record_results import order_for
 from bot.operations.systems.expected_access import expected_access, known_systems
@@ -97,10 +98,8 @@ class InventoryScan:
             ]
         for place, each in enumerate(doubtful):
             if time.monotonic() > until:
-                problem = (
-                    f"it is slow: {len(doubtful) - place} of {len(doubtful)} grants were not"
-                    " checked"
-                )
+                left = counted(len(doubtful) - place, "grant")
+                problem = f"it is slow: not checked: {left} of {len(doubtful):,}"
                 return ScanResult(name, tuple(found), problem)
             if self._is_so(connector, each):
                 found.append(each)

@@ -169,7 +169,7 @@ def test_progress_is_told_on_a_terminal_only(verb: tuple[str, ...], shop: Shop) 
     )
     os.close(theirs)
     assert shown.returncode == 0 and "\r" not in shown.stdout
-    assert re.search(r"\d records  \[#+\]  100%.*\r\n", os.read(ours, 10_000).decode())
+    assert re.search(r"1 record  \[#+\]  100%.*\r\n", os.read(ours, 10_000).decode())
     os.close(ours)
 
 

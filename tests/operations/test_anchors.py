@@ -213,10 +213,9 @@ def test_every_kind_of_tampering_is_found(copy: Copy, kind: str, tmp_path: Path)
     tamper, without, verified, alone = TAMPERING[kind]
     tamper(copy)
     copy.db.commit()
-    workspace = copy.made.world.policy().workspace
     restarted = replace(copy.made.world, chain=audit.Chain(Signer(KEYS)))
     begin_log(restarted)
-    found = verify_audit(restarted, outside=outside(workspace)).broken
+    found = verify_audit(restarted, outside=outside(restarted)).broken
     assert (found is not None) is verified, found
     assert (_alone(copy, tmp_path, tmp_path / "anchors") == 1) is alone
     copy.db.execute("DELETE FROM anchors")
@@ -243,5 +242,5 @@ def test_anchors_that_cant_be_read_leave_the_log_unchecked(made: Made, tmp_path:
     kept.write_text(anchor_line(Anchor(1, "a" * 64, 0)).replace("a", "x"))
     made.set_policy(workspace=WORKSPACE + f'anchor_file = "{kept}"\n')
     made.a_grant()
-    verdict = verify_audit(made.world, outside=outside(made.world.policy().workspace))
+    verdict = verify_audit(made.world, outside=outside(made.world))
     assert not verdict.is_intact and "line 1 of" in verdict.unchecked

@@ -11,6 +11,7 @@ from bot.core.effects import Queue
 from bot.core.errors import SystemUnavailable
 from bot.operations.audit.anchor_head import anchor_daily
 from bot.operations.audit.ask_verify import ask_verify
+from bot.operations.audit.verify_audit import said, verify_audit
 from bot.sources import anchor_file
 from bot.worker.anchors import outside
 from tests.builders import WORKSPACE
@@ -32,8 +33,8 @@ def test_a_log_that_a_lead_verified_is_anchored_in_the_file(
     harness.delivery.drain(Queue.DECIDE)
     (anchor,) = anchor_file.read(str(tmp_path / "anchors")).anchors
     assert harness.rows("SELECT seq, hash FROM anchors") == [(anchor.seq, anchor.hash)]
-    (said,) = harness.slack.texts
-    assert said.startswith(f"The audit log is intact: {anchor.seq} records")
+    (answer,) = harness.slack.texts
+    assert answer.startswith(f"The audit log is intact: {anchor.seq} records")
 
 
 def test_a_time_stamp_is_stored_and_follows_in_the_file(
@@ -60,8 +61,24 @@ def test_an_anchor_waits_for_a_file_that_can_t_be_written(
     assert [kind for kind, *_ in harness.waiting(Queue.DECIDE)] == ["write_anchor"]
     folder.mkdir()
     harness.turn(Queue.DECIDE)
-    workspace = harness.made.world.policy().workspace
-    assert len(outside(workspace).sources[0].anchors) == 1
+    assert len(outside(harness.made.world).sources[0].anchors) == 1
+
+
+def test_a_file_that_lost_anchors_is_a_problem_until_it_is_another_one(
+    harness: DeliveryHarness, tmp_path: Path
+) -> None:
+    path, world = tmp_path / "anchors", harness.made.world
+    _keeps(harness, path)
+    anchor_daily(world)
+    assert outside(world).problem == ""  # it waits to be appended
+    harness.turn(Queue.DECIDE)
+    assert outside(world).problem == ""
+    path.write_text("")
+    verdict = verify_audit(world, outside=outside(world))
+    assert (verdict.broken, verdict.is_intact) == (None, False)
+    assert "anchors was deleted, emptied or shortened: it lacks 1 of 1 anchor" in said(verdict)
+    harness.made.set_policy(workspace=WORKSPACE + f'anchor_file = "{tmp_path / "new"}"\n')
+    assert outside(world).problem == ""
 
 
 def test_a_line_that_was_cut_off_does_not_take_the_next_one_with_it(tmp_path: Path) -> None:

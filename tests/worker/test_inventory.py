@@ -154,9 +154,7 @@ def test_a_slow_system_says_how_much_was_not_looked_at_and_what_was_found_is_kep
     assert len(place.look()) == 3
     monkeypatch.setattr(bot.worker.inventory, "ROOM", 0.0)
     asked = _asked(monkeypatch)
-    assert (
-        place.problems() == {system: "it is slow: 3 of 3 grants were not checked"} and asked == []
-    )
+    assert place.problems() == {system: "it is slow: not checked: 3 grants of 3"} and asked == []
     place.look()
     assert place.made.count("findings") == 3
 

@@ -28,9 +28,10 @@ def anchor_head(u: UnitOfWork, anchor: Anchor, actor: str, why: str) -> None:
     the time-stamp authority."""
     if not anchors.add(u.db, anchor):
         return
-    u.note(Event.HEAD_ANCHORED, actor, seq=anchor.seq, hash=anchor.hash, why=why)
-    u.notify_leads("head_anchored", seq=anchor.seq, hash=anchor.hash, at=anchor.at)
     workspace = u.policy.workspace
+    file = {"file": workspace.anchor_file} if workspace.anchor_file else {}
+    u.note(Event.HEAD_ANCHORED, actor, seq=anchor.seq, hash=anchor.hash, why=why, **file)
+    u.notify_leads("head_anchored", seq=anchor.seq, hash=anchor.hash, at=anchor.at)
     if workspace.anchor_file:
         u.do(effects.write_anchor(anchor.seq, anchor.hash, anchor.at))
     if workspace.tsa_url:

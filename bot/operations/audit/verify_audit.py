@@ -10,6 +10,7 @@ from bot.core.anchors import AnchorCheck, AnchorSource, CheckStamp
 from bot.core.audit import GENESIS, Break, Event, check_links, marked_break, parsed_detail
 from bot.core.audit_ramps import RampRecord, ramp_difference
 from bot.core.audit_story import Difference, Story, differences
+from bot.core.plurals import counted
 from bot.core.retention import Archived, beginning
 from bot.operations._unit_of_work import Context
 from bot.operations.process.forget_old import MONTH
@@ -73,10 +74,10 @@ def said(verdict: Verdict) -> str:
             lines.append(f"and {more:,} more.")
         return "\n".join(lines)
     if verdict.unchecked:
-        held = f"Its {verdict.records:,} records follow each other"
+        held = f"Its chain of {counted(verdict.records, 'record')} is complete"
         return f"The audit log could not be checked: {verdict.unchecked}. {held}."
-    agrees = "1 anchor" if verdict.anchors == 1 else f"{verdict.anchors:,} anchors"
-    here = f"{verdict.records - verdict.archived:,} records"
+    agrees = counted(verdict.anchors, "anchor")
+    here = counted(verdict.records - verdict.archived, "record")
     if verdict.archived:
         here += f" after {verdict.archived:,} that were archived"
     return f"The audit log is intact: {here}, head {verdict.head}. It agrees with {agrees}."

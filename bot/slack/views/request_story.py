@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bot.core.plurals import counted
 from bot.core.record_lines import Line, lines_of
 from bot.operations.audit.read_story import RequestStory
 from bot.slack.blocks import (
@@ -39,11 +40,11 @@ def render(story: RequestStory) -> Message:
             break
         shown.append(parts)
     id = story.grant or story.request
-    left = len(lines) - len(shown)
-    rest = f"{left} more records: " if left else ""
+    left, count = len(lines) - len(shown), counted(len(lines), "record")
+    rest = f"{counted(left, 'more record')}: " if left else ""
     return message(
-        f"The story of {id}: {len(lines)} records.",
-        paragraph(["The story of ", code(id), f", oldest first ({len(lines)} records)."]),
+        f"The story of {id}: {count}.",
+        paragraph(["The story of ", code(id), f", oldest first ({count})."]),
         rich(bullets(shown)),
         *_used_paths(story),
         context(f"{rest}`access-bot audit list {id}` shows all of it. This query is recorded."),

@@ -54,7 +54,7 @@ def render(page: WaitingPage, now: int, said: str = "") -> View:
 def _view(page: WaitingPage, now: int, said: str) -> View:
     campaign, first = page.view.campaign, page.items[0].number
     about: list[Part] = [bold(str(campaign.scope), 100), ", due ", date(campaign.due_at), ". "]
-    progress = f"{page.view.answered:,} of {page.view.total:,} items are answered."
+    progress = f"Answered: {page.view.answered:,} of {page.view.total:,}."
     blocks = [
         *([paragraph(spoken(said))] if said else []),
         paragraph(["Review of ", *about, progress]),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bot.core.model import CampaignState
+from bot.core.plurals import counted
 from bot.core.review import Campaign
 from bot.operations.reviews.describe_campaign import CampaignView
 from bot.operations.reviews.start_campaign import Started
@@ -34,7 +35,7 @@ def started(found: Started) -> Message:
     """To the lead who started a campaign."""
     campaign = found.campaign
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(found.counts.items()))
-    items = f"{sum(found.counts.values()):,} items"
+    items = counted(sum(found.counts.values()), "item")
     return message(
         f"The review has started: {items}.",
         paragraph(
@@ -95,7 +96,7 @@ def row(seen: SeenCampaign) -> list[Block]:
 
 def _lines(view: CampaignView) -> list[list[Part]]:
     campaign = view.campaign
-    answered = f": {view.answered:,} of {view.total:,} items answered, "
+    answered = f": {view.answered:,} of {counted(view.total, 'item')} answered, "
     first: list[Part] = ["Review of ", bold(str(campaign.scope), 100), answered]
     if campaign.state is CampaignState.CLOSING:
         undone: list[Part] = [f"{view.undone:,} to end and still there. "]

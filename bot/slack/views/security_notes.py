@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bot.core.anchors import Anchor, anchor_line
 from bot.core.durations import format_duration
+from bot.core.plurals import counted
 from bot.slack.blocks import (
     Block,
     Message,
@@ -769,7 +770,7 @@ def _name(value: object) -> str:
 
 
 def _counted(count: object, what: str) -> str:
-    return f"1 {what}" if count == 1 else f"{count} {what}s"
+    return counted(int(str(count)), what)
 
 
 def _scope_parts(facts: Facts) -> list[Part]:
