@@ -23,7 +23,6 @@ OPTIONAL = {
     "DATABASE_URL": "sqlite:///access.db",
     "ACCESS_ROLES": "roles.toml",
     "ACCESS_POLICY_REVISION": "4c1f7a2",
-    "HOST": "127.0.0.1",
     "LOG_LEVEL": "DEBUG",
     "LOG_FORMAT": "json",
 }
@@ -34,9 +33,9 @@ def bot_environment(
     slack: Mapping[str, str], mode: str = "socket", *, all_set: bool = False
 ) -> dict[str, str]:
     """The required variables of a mode, and with `all_set` every optional one too. `slack` is the
-    output of the sandbox. Two variables are there for the tests alone: SLACK_API_URL leads to the
-    sandbox, and PORT=0 lets many bots run in parallel. PATH and HOME are the machine's; nothing
-    else is set."""
+    output of the sandbox. Three variables are there for the tests alone: SLACK_API_URL leads to the
+    sandbox, and PORT=0 lets many bots run in parallel, on HOST, which a PORT of the environment
+    would otherwise open to the network. PATH and HOME are the machine's; nothing else is set."""
     known = {**slack, "ACCESS_SECRET_KEYS": KEY}
     names = [*MODES[mode], *(["SLACK_SIGNING_SECRET"] if all_set else [])]
     return {
@@ -46,4 +45,5 @@ def bot_environment(
         **(OPTIONAL if all_set else {}),
         "SLACK_API_URL": slack["SLACK_API_URL"],
         "PORT": "0",
+        "HOST": "127.0.0.1",
     }

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
+from bot.config.secret_files import read_secret
 from bot.core.errors import ConfigError, Problem
 
-LARGEST_FILE = 64 * 1024  # bytes of a NAME_FILE: a secret, not a log
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - only where a platform sets PORT, see _default
 
 
 class Need(enum.Enum):
@@ -96,17 +97,19 @@ def load_settings(
     `dotenv`.
 
     The environment overrides the file; `dotenv=None` means no file; an empty value counts as not
-    set. `need` is what the command needs (`NEEDS`). Every secret may also be in a file named by
-    NAME_FILE. `Settings.environ` fills in `${NAME}` in roles.toml. Raises ConfigError with every
-    problem, never with a value.
+    set. A PORT in the environment changes the default of HOST. `need` is what the command needs
+    (`NEEDS`). Every secret may also be in a file named by NAME_FILE. `Settings.environ` fills in
+    `${NAME}` in roles.toml. Raises ConfigError with every problem, never with a value.
     """
     problems: list[Problem] = []
-    texts = _merged(os.environ if environ is None else environ, dotenv, problems)
+    given = os.environ if environ is None else environ
+    texts = _merged(given, dotenv, problems)
     values: dict[str, Any] = {}
     for name, variable in VARIABLES.items():
         wanted = variable.always or bool(need & variable.looked_at)
         text = _text_of(name, variable, texts, problems) if wanted else ""
-        values[variable.field] = _checked(name, variable, text or variable.default, problems)
+        text = text or _default(name, variable, given)
+        values[variable.field] = _checked(name, variable, text, problems)
     told = {problem.key.removesuffix("_FILE") for problem in problems}
     problems += [missing for missing, unless in _missing(values, need) if not told & unless]
     if problems:
@@ -115,6 +118,13 @@ def load_settings(
 
 
 # --- where a value comes from
+
+
+def _default(name: str, variable: Variable, environ: Mapping[str, str]) -> str:
+    """The default of a variable. A hosting platform sets PORT in the environment, and its router
+    calls from another machine; a PORT in `.env` is the operator's, and changes nothing else."""
+    platform = name == "HOST" and environ.get("PORT", "").strip()
+    return ANY_ADDRESS if platform else variable.default
 
 
 def _merged(
@@ -140,7 +150,8 @@ def _dotenv(path: str | None, problems: list[Problem]) -> Iterator[tuple[str, st
         # Without interpolation, because a key or a password may hold a dollar sign.
         values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        problems.append(Problem(path, 0, "", f"can't be read: {_reason(error)}"))
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
+        problems.append(Problem(path, 0, "", f"can't be read: {reason or 'unknown reason'}"))
         return
     yield from ((name, text) for name, text in values.items() if text is not None)
 
@@ -155,24 +166,10 @@ def _text_of(
         problems.append(_problem(name, f"is set, and so is {name}_FILE: set only one of them"))
         return ""
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-        if len(content) > LARGEST_FILE or not content.strip():
-            raise ValueError(
-                "it is empty" if not content.strip() else "it is too large for a secret"
-            )
-        return content.decode().strip()
-    except (OSError, ValueError) as error:
-        problems.append(
-            _problem(f"{name}_FILE", f"names a file that can't be used: {_reason(error)}")
-        )
+        return read_secret(path)
+    except ValueError as error:
+        problems.append(_problem(f"{name}_FILE", f"names a file that can't be used: {error}"))
         return ""
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8"
-    return (error.strerror or "unknown reason") if isinstance(error, OSError) else str(error)
 
 
 def _problem(name: str, text: str) -> Problem:

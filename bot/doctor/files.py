@@ -4,6 +4,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from bot.config.roles.parse import variables_in
 from bot.config.settings import VARIABLES
 from bot.doctor.findings import Deployment, Finding, fail, ok, warn
 
@@ -23,9 +24,10 @@ def _private(deployment: Deployment) -> Iterator[Finding]:
     """Yields a finding for each file with secrets that another account can read or change."""
     environ, url = deployment.settings.environ, deployment.settings.database_url
     secrets = [(".env", Path(".env"))]
-    for name in (f"{name}_FILE" for name, variable in VARIABLES.items() if variable.secret):
-        if named := environ.get(name, "").strip():
-            secrets.append((name, Path(named)))
+    names = {name for name, variable in VARIABLES.items() if variable.secret}
+    for name in sorted(names | variables_in(deployment.policy.text)):
+        if named := environ.get(f"{name}_FILE", "").strip():
+            secrets.append((f"{name}_FILE", Path(named)))
     if deployment.base.db.is_sqlite:
         database = url.removeprefix("sqlite:///")
         secrets += [("database", Path(database + end)) for end in ("", "-wal", "-shm")]

@@ -172,7 +172,8 @@ def _environment(home: Path, slack: dict[str, str]) -> dict[str, str]:
     roles.symlink_to(Path("roles.toml").resolve())
     machine = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     tokens = {name: slack[name] for name in ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_API_URL")}
-    return {**machine, **tokens, **_secrets(home / SECRETS), "PORT": str(free_port())}
+    address = {"HOST": "127.0.0.1", "PORT": str(free_port())}
+    return {**machine, **tokens, **_secrets(home / SECRETS), **address}
 
 
 def _secrets(path: Path) -> dict[str, str]:

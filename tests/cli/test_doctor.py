@@ -520,6 +520,12 @@ MODES = {
         "warn  ACCESS_SECRET_KEYS_FILE: every account on this machine can read keys",
         0,
     ),
+    "secret of a system": (
+        "shop",
+        0o644,
+        "warn  SHOP_ADMIN_SECRET_FILE: every account on this machine can read shop",
+        0,
+    ),
     "roles": (
         "roles.toml",
         0o646,
@@ -533,10 +539,11 @@ MODES = {
 def test_a_file_that_other_accounts_may_read_or_change_is_told_with_what_to_do(
     name: str, mode: int, told: str, code: int, installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (installed / "keys").write_text(os.environ["ACCESS_SECRET_KEYS"])
-    (installed / "keys").chmod(0o640)  # its group may read it
-    monkeypatch.delenv("ACCESS_SECRET_KEYS")
-    monkeypatch.setenv("ACCESS_SECRET_KEYS_FILE", "keys")
+    for variable, file in (("ACCESS_SECRET_KEYS", "keys"), ("SHOP_ADMIN_SECRET", "shop")):
+        (installed / file).write_text(os.environ[variable])
+        (installed / file).chmod(0o640)  # its group may read it
+        monkeypatch.delenv(variable)
+        monkeypatch.setenv(f"{variable}_FILE", file)
     (installed / name).touch()
     (installed / name).chmod(mode)
     shown = run("doctor")

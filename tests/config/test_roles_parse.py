@@ -343,11 +343,26 @@ def test_variables_are_filled_in_and_a_double_dollar_is_a_plain_one() -> None:
     assert policy.systems["shop-admin"].secret == SHOP_SECRET
 
 
+EMPTY = {"SHOP_ADMIN_SECRET": ""}
+
+
 @pytest.mark.parametrize("secret", ["", "s3cr3t-too-short"[:15]])
 def test_a_short_secret_is_refused_without_being_shown(secret: str) -> None:
     found = error_of(policy_text(), ENVIRON | {"SHOP_ADMIN_SECRET": secret})
     assert "systems.shop-admin.secret: must " in found
     assert not secret or secret not in found
+
+
+def test_a_variable_may_come_from_the_file_that_name_file_names(tmp_path: Path) -> None:
+    (tmp_path / "shop").write_text(SHOP_SECRET + "\n")
+    named = {"SHOP_ADMIN_SECRET_FILE": str(tmp_path / "shop")}
+    policy = parse_policy(policy_text(), "roles.toml", ENVIRON | named | EMPTY, KINDS)
+    assert policy.systems["shop-admin"].secret == SHOP_SECRET
+    variable = "systems.shop-admin.secret: the environment variable SHOP_ADMIN_SECRET"
+    assert f"{variable} is set, and so is" in error_of(policy_text(), ENVIRON | named)
+    (tmp_path / "shop").write_text(" \n")
+    problem = "_FILE names a file that can't be used: it is empty"
+    assert f"{variable}{problem}" in error_of(policy_text(), ENVIRON | named | EMPTY)
 
 
 def test_a_secret_that_is_not_utf8_is_refused() -> None:

@@ -375,6 +375,19 @@ def test_the_environment_goes_before_dotenv_and_neither_changes_the_other(tmp_pa
     assert dict(os.environ) == before
 
 
+def test_a_port_of_a_platform_opens_every_address_and_one_of_dotenv_does_not(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".env").write_text("PORT=4000\n")
+    (tmp_path / "host.env").write_text("HOST=127.0.0.1\n")
+    own, host = str(tmp_path / ".env"), str(tmp_path / "host.env")
+    assert load(SOCKET, dotenv=own).host == "127.0.0.1"
+    assert load(SOCKET | {"PORT": " "}, dotenv=own).host == "127.0.0.1"
+    assert load(SOCKET | {"PORT": "5000"}, dotenv=own).host == "0.0.0.0"
+    assert load(SOCKET | {"PORT": "5000"}, dotenv=host).host == "127.0.0.1"
+    assert load(SOCKET | {"PORT": "5000", "HOST": "::1"}, dotenv=own).host == "::1"
+
+
 def test_a_secret_of_the_environment_replaces_the_file_named_in_dotenv(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("SLACK_BOT_TOKEN_FILE=/nowhere\n")

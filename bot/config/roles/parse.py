@@ -31,6 +31,7 @@ from bot.config.roles.schema import (
 )
 from bot.config.roles.toml_lines import key_lines, line_of
 from bot.config.roles.values import ticket_validator
+from bot.config.secret_files import read_secret
 from bot.core.errors import ConfigError, Problem
 from bot.core.flags.rule import FlagSettings
 from bot.core.lifecycle import longest_run
@@ -215,15 +216,37 @@ def _filled(text: str, environ: Mapping[str, str], path: Key, found: list[KeyPro
             found.append((path, "${ needs the name of a variable and }; write $${ for a plain ${"))
         elif name in _OURS:
             found.append((path, f"{name} is the bot's own secret: use a separate secret here"))
-        elif name not in environ:
-            found.append((path, f"the environment variable {name} is not set"))
-        elif not _is_utf8(environ[name]):
-            found.append((path, f"the environment variable {name} is not UTF-8"))
         else:
-            given[name] = environ[name]
-        return environ.get(name, "")
+            try:
+                given[name] = _variable(name, environ)
+            except ValueError as error:
+                found.append((path, f"the environment variable {error}"))
+        return given.get(name, "")
 
     return Expanded(_REFERENCE.sub(fill, text), text, given)
+
+
+def _variable(name: str, environ: Mapping[str, str]) -> str:
+    """The value of `${NAME}`, from the environment or from the file that NAME_FILE names. Raises
+    ValueError with the problem, never with a value."""
+    text, path = environ.get(name), environ.get(f"{name}_FILE", "").strip()
+    if text and path:
+        raise ValueError(f"{name} is set, and so is {name}_FILE: set only one of them")
+    if path:
+        try:
+            return read_secret(path)
+        except ValueError as error:
+            raise ValueError(f"{name}_FILE names a file that can't be used: {error}") from None
+    if text is None:
+        raise ValueError(f"{name} is not set")
+    if not _is_utf8(text):
+        raise ValueError(f"{name} is not UTF-8")
+    return text
+
+
+def variables_in(text: str) -> set[str]:
+    """The names in every `${NAME}` of a roles.toml, those in comments included."""
+    return {name for name in _REFERENCE.findall(text) if _VARIABLE.fullmatch(name)}
 
 
 def given_in(value: Any) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bot.config.roles.parse import decode_policy, given_in, read_content
+from bot.config.roles.parse import decode_policy, given_in, read_content, variables_in
 from bot.config.roles.rules import Checked
 from bot.config.roles.schema import STREAM_TABLES, OnCallTable, TicketsTable
 from bot.core.roles import Key, Policy, SystemKind
@@ -25,29 +25,17 @@ class _NoSettings(BaseModel):
     """The settings of a system whose variables are not set."""
 
 
-class _Environ(Mapping[str, str]):
-    """An environment in which every variable is set."""
-
-    def __init__(self, known: Mapping[str, str]) -> None:
-        self._known = known
-
-    def __getitem__(self, name: str) -> str:
-        return self._known.get(name, _STAND_IN)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._known)
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-
 def policy_without_secrets(
     path: str, environ: Mapping[str, str], kinds: Mapping[str, SystemKind]
 ) -> Policy:
     """The policy in the file at `path`. A table below [systems], [oncall], [tickets] and [[stream]]
     that reads a variable which is not set is not checked. Nothing can be given with it. Raises
     ConfigError."""
-    return decode_policy(read_content(path), path, _Environ(environ), kinds, _stand_in)
+    content = read_content(path)
+    read = variables_in(content.decode(errors="replace"))
+    unset = {name for name in read if not {name, f"{name}_FILE"} & environ.keys()}
+    known = {**environ, **dict.fromkeys(unset, _STAND_IN)}
+    return decode_policy(content, path, known, kinds, _stand_in)
 
 
 def _stand_in(checked: Checked, data: dict[str, Any]) -> None:
