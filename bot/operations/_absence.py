@@ -23,7 +23,8 @@ def end_delegation(u: UnitOfWork, over: Delegation, by: str, why: str) -> bool:
 
 
 def end_delegations_of(u: UnitOfWork, person: str, why: str) -> None:
-    """Ends what this person gave and has, because their account no longer counts."""
+    """Ends the delegations that this person gave and has, because their account no longer
+    counts."""
     for each in delegations.of(u.db, person):
         end_delegation(u, each, SYSTEM, why)
 

@@ -1,4 +1,4 @@
-"""Finds what approved access in advance for a later start, so that the start can be judged
+"""Finds the rule or pre-approvals behind access that starts later, so that the start can be judged
 again."""
 
 from dataclasses import dataclass
@@ -30,8 +30,9 @@ class ApprovedAhead:
 
 
 def approved_ahead(u: Snapshot, grant: Grant) -> ApprovedAhead | None:
-    """What approved this grant in advance for a later start; None where people decided, where it
-    started at once, and for a stage of an onboarding, whose plan a lead approved."""
+    """The rule or pre-approvals that approved this grant for a later start; None where people
+    decided, where it started at once, and for a stage of an onboarding, whose plan a lead
+    approved."""
     request = requests.get(u.db, grant.request)
     if request is None or request.decided_at is None or grant.starts_at <= request.decided_at:
         return None

@@ -55,8 +55,8 @@ def with_renewals(u: Snapshot, role: Role, grant: Grant, facts: Facts) -> Facts:
 def denied(
     u: Snapshot, role: Role, person: Person, *times: int, directory: Directory | None = None
 ) -> Refused | None:
-    """Refuses what a denial rule forbids this person now, or at one of `times` instead. `directory`
-    is that of now unless another one is given."""
+    """Refuses this person if a denial rule holds for them now, or at one of `times` instead.
+    `directory` is that of now unless another one is given."""
     known = Facts(u.now, ZoneInfo(u.policy.workspace.timezone), directory or u.directory)
     found = (
         denial(role, person, replace(known, now=at)) for at in dict.fromkeys(times or (u.now,))
@@ -75,7 +75,7 @@ def refused_by_ticket(u: Snapshot, role: Role, person: Person, ticket: str) -> R
 
 
 def gather(u: Snapshot, role: Role, person: str, ticket: str = "") -> Facts:
-    """What is known now about this role, person and ticket."""
+    """The present facts about this role, person and ticket."""
     zone = ZoneInfo(u.policy.workspace.timezone)
     return Facts(
         now=u.now,
@@ -90,7 +90,7 @@ def gather(u: Snapshot, role: Role, person: str, ticket: str = "") -> Facts:
 
 
 def _used(u: Snapshot, role: Role, person: str, zone: ZoneInfo) -> dict[str, int]:
-    """How often each rule with a quota has approved for this person in its period."""
+    """The number of approvals for this person by each rule with a quota, in its present period."""
     quotas = {rule.name: rule.quota for rule in role.auto_approve if rule.quota}
     if not quotas:
         return {}
@@ -103,8 +103,8 @@ def _used(u: Snapshot, role: Role, person: str, zone: ZoneInfo) -> dict[str, int
 
 
 def _ticket(u: Snapshot, person: str, ticket: str) -> TicketFacts | None:
-    """What was said of the ticket last. A GitHub login stands for the person whom `[people]` gives
-    it to."""
+    """The last answer about the ticket. A GitHub login stands for the person who has it in
+    `[people]`."""
     if u.policy.tickets is None or not ticket:
         return None
     seen = tickets.get(u.db, ticket_system(u.policy.tickets), ticket)
@@ -119,8 +119,8 @@ def _ticket(u: Snapshot, person: str, ticket: str) -> TicketFacts | None:
 
 
 def _on_call(u: Snapshot, role: Role, person: str) -> dict[str, frozenset[str]]:
-    """Who is on call now, by duty, as far as this person is concerned; a duty that could not be
-    read is left out."""
+    """The people on call now, by duty, as far as they matter for this person; a duty that could not
+    be read is left out."""
     duties = {rule.on_call for rule in role.auto_approve if rule.on_call}
     return _read_duties(u, duties, person)
 
@@ -176,8 +176,8 @@ def facts_on_record(u: Snapshot, person: str, directory: Directory | None = None
 
 
 def keep_decided(u: UnitOfWork, role: Role, request: Request) -> dict[str, Any]:
-    """Judges a request again at its decision and keeps the criteria; returns them, and what has
-    changed since it was asked, for the record of the decision. Call it while it is pending."""
+    """Judges a request again at its decision and keeps the criteria; returns them, and the changes
+    since the request, for the record of the decision. Call it while the request is pending."""
     judged = judge_request(u, role, request, u.person(request.requester))
     found = on_record(judged.criteria)
     changed = changes(criteria_at(u, request.id).asked, judged.criteria)

@@ -20,9 +20,9 @@ def request_end(
     because: str = "",
     words: str = "",
 ) -> None:
-    """Ends grants that the caller has locked and found held. `by` is the audit actor, `reason` what
-    they typed, `because` our own explanation if nobody requested the end. `words` are for the
-    holder."""
+    """Ends grants that the caller has locked and found held. `by` is the audit actor, `reason` the
+    text that they typed, `because` our own explanation if nobody requested the end. `words` are for
+    the holder."""
     if not ending:
         return
     grants.request_end(u.db, [grant.id for grant in ending], why, by, words)

@@ -10,7 +10,8 @@ from storage import people, pings, requests
 from storage.pings import Ping
 
 QUIET, TIER, ESCALATED = "quiet", "tier", "escalated"
-"""Why somebody is mentioned: quiet hours are over, their tier is asked now, nobody has decided."""
+"""The reasons for a mention: quiet hours are over, another tier is asked now, nobody has
+decided."""
 
 ASKED_DIRECTLY = 20
 """The number of people who get a copy of one request by direct message."""

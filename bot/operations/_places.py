@@ -36,7 +36,7 @@ class _Seen(NamedTuple):
 
 
 def first_place(u: UnitOfWork, grant: Grant, address: str, agent: str = "") -> dict[str, Any]:
-    """Keeps the place of a first use; returns what its record says of it."""
+    """Keeps the place of a first use; returns the facts about it for the record."""
     said: dict[str, Any] = {"source_address": address}
     if is_on_call(u, grant.person):
         said["on_call"] = True

@@ -11,8 +11,8 @@ from storage import preapprovals, private_answers
 
 
 def entitled(u: Snapshot, role: Role, person: str) -> frozenset[str]:
-    """Everybody who may approve requests of this person in advance: who may decide on them, and
-    leads. A delegate may not, because a pre-approval would outlast the absence."""
+    """Everybody who may approve requests of this person in advance: their deciders, and leads. A
+    delegate may not, because a pre-approval would outlast the absence."""
     leads = u.directory.resolve(u.policy.workspace.leads)
     own = u.authority(directory=u.directory.without_delegates())
     return deciders(role, person, own) | (leads - {person})
@@ -74,7 +74,7 @@ def end_lost(u: UnitOfWork) -> None:
 
 
 def end_of(u: UnitOfWork, person: str, why: str) -> None:
-    """Ends what a person gave and has, because their account no longer counts."""
+    """Ends the pre-approvals that a person gave and has, because their account no longer counts."""
     for each in preapprovals.shown_to(u.db, person, u.now):
         take_back(u, each, SYSTEM, why)
 

@@ -21,8 +21,8 @@ entry."""
 def counted(
     db: Database, now: int, caller: str, entry: Entry, beyond: Entry, same: Sequence[str] = ()
 ) -> list[Entry]:
-    """Returns the entries to record for `entry` now: none if it repeats one of this minute. `same`
-    lists what makes two entries the same; `beyond` replaces everything that `caller` causes beyond
+    """Returns the entries to record for `entry` now: none if it repeats one of this minute. Entries
+    with equal `same` are repetitions; `beyond` replaces the entries of `caller` beyond
     MOST_APART."""
     key = _key(caller, *(same or _words(entry)))
     if repeats.count(db, key, now - WITHIN, now):
@@ -37,7 +37,7 @@ def counted(
 
 
 def summed(found: Sequence[repeats.Repeats]) -> list[Entry]:
-    """Returns a record for each repeated entry, with how often and when."""
+    """Returns a record for each repeated entry, with the number and time of its repetitions."""
     entries = []
     for each in found:
         if each.times:
@@ -53,7 +53,7 @@ def summed(found: Sequence[repeats.Repeats]) -> list[Entry]:
 
 
 def _words(entry: Entry) -> tuple[str, ...]:
-    """Returns what makes two refusals the same, whatever reason was typed."""
+    """Returns the words that repetitions of a refusal share. The typed reason is not among them."""
     detail = entry.detail or {}
     said = (str(detail.get(name, "")) for name in ("action", "why"))
     return (

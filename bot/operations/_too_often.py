@@ -1,4 +1,4 @@
-"""Limits how often one person may do what notifies other people."""
+"""Limits how often one person may do things that notify other people."""
 
 from bot.core.approval import Refused
 from bot.core.audit import Event
@@ -14,8 +14,8 @@ WITHIN = 600
 
 
 def too_often(u: Snapshot, person: str, event: Event, what: str) -> Refused | None:
-    """Refuses what this person would do beyond MOST, counted by the records of `event`; `what` says
-    what that is, with “{}” for the number."""
+    """Refuses the actions of this person beyond MOST, counted by the records of `event`. `what` is
+    the clause about them, with “{}” for the number."""
     if audit.count_by(u.db, person, event, u.now - WITHIN, MOST) < MOST:
         return None
     within = format_duration(WITHIN)

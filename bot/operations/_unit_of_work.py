@@ -1,5 +1,5 @@
-"""What operations read, and the one transaction in which state, audit records and outbox rows are
-committed."""
+"""The context that operations read, and the one transaction in which state, audit records and
+outbox rows are committed."""
 
 import logging
 import secrets
@@ -118,11 +118,11 @@ class Context:
     _directory: _DirectoryCache = field(default_factory=_DirectoryCache)
 
     def via(self, source: Source) -> "Context":
-        """The same world with another source, which every audit record carries."""
+        """A copy of the context with another source, which every audit record carries."""
         return replace(self, source=source)
 
     def directory(self, however_old: bool = False) -> Directory:
-        """Who is in which group; read again only when another process or Slack changed it. Groups
+        """The members of groups; read again only when another process or Slack changed them. Groups
         that Slack has not given for GROUPS_LAST are unknown, unless `however_old`."""
         known, value = self._directory.held
         version, read_at = people.version(
@@ -136,7 +136,7 @@ class Context:
 
 
 class Snapshot:
-    """What an operation reads inside a reading scope or a transaction; `now` and `policy` stay the
+    """The view of an operation inside a reading scope or a transaction; `now` and `policy` stay the
     same in it."""
 
     def __init__(self, world: Context) -> None:
@@ -167,8 +167,8 @@ class Snapshot:
     def authority(
         self, request: Request | None = None, directory: Directory | None = None
     ) -> Authority:
-        """What gives the right to decide on this request now, or on one that is not made yet. A
-        delegate decides in nobody's place on an emergency."""
+        """The facts that give the right to decide on this request now, or on one that is not made
+        yet. Nobody has delegates in an emergency."""
         role = self.role_of(request) if request else None
         is_escalated = (
             request is not None
@@ -182,17 +182,17 @@ class Snapshot:
         return Authority(known, self.now, is_escalated)
 
     def person(self, person: str) -> Person:
-        """What is known of this person."""
+        """The stored facts about this person."""
         return people.get(self.db, person) or unknown_person(person)
 
     def people(self, wanted: Collection[str]) -> dict[str, Person]:
-        """What is known of these people, by id, read at once."""
+        """The stored facts about these people, by id, read at once."""
         known = people.several(self.db, wanted)
         return {person: known.get(person) or unknown_person(person) for person in wanted}
 
     @cached_property
     def leads(self) -> frozenset[str]:
-        """The leads of roles.toml now; nobody while Slack has not said who they are."""
+        """The leads of roles.toml now; nobody while they are not known from Slack."""
         return self.directory.resolve(self.policy.workspace.leads)
 
     @cached_property
@@ -215,7 +215,7 @@ class Snapshot:
         return as_for(role, requester, self._ramp_rights)
 
     def paused(self, role: str, person: str) -> Refused | None:
-        """Refuses what a panic switch has stopped."""
+        """Refuses access that a panic switch has stopped."""
         stopped = {("all", ""), ("role", role), ("user", person)} & set(
             key_values.switches_on(self.db)
         )
@@ -230,8 +230,8 @@ class Snapshot:
 
 
 class UnitOfWork(Snapshot):
-    """One transaction under way: what it read, and the records, work and deadlines that it will
-    commit."""
+    """One transaction under way: its view of the world, and the records, work and deadlines that it
+    will commit."""
 
     def __init__(self, world: Context) -> None:
         super().__init__(world)

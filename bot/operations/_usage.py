@@ -125,7 +125,7 @@ def _summed(here: Sequence[SystemUsage]) -> GrantUsage:
 
 
 def _unused(u: Snapshot, found: Sequence[Grant]) -> dict[str, GrantUsage]:
-    """Returns what is known about unused grants: whether their systems would have reported use."""
+    """Returns the usage of grants without use: whether their systems would have reported use."""
     kinds = grants.connectors_of(u.db, [grant.id for grant in found])
     pairs = {
         (system, kinds.get((grant.id, system), "")) for grant in found for system in grant.systems

@@ -1,6 +1,6 @@
 """Claims outbox rows; extends, acknowledges, retries or releases the claims.
 
-What a row asks for is done by the handlers of the worker.
+The handlers of the worker do the work of a row.
 """
 
 import logging
@@ -33,13 +33,13 @@ log = logging.getLogger(__name__)
 Given = ParamSpec("Given")
 
 NEXT_TRY = 1
-"""Seconds between two tries to record what was done."""
+"""Seconds between two tries to record finished work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Which rows may be done together with a row that they follow in order: their kinds, how
-    many must wait for it to be worth it, and how many it takes."""
+    """The rows that may be done together with a row that they follow in order: their kinds, the
+    fewest waiting rows for which it is worth it, and the most that it takes."""
 
     kinds: Sequence[Kind]
     at_least: int
@@ -94,9 +94,9 @@ class ClaimedQueue:
                 )
 
     def ack(self, rows: Sequence[int], record: Callable[[Context], object]) -> None:
-        """Removes the rows and records what they came to, in one transaction.
+        """Removes the rows and records their results, in one transaction.
 
-        A row that another worker has claimed meanwhile is left to that worker. What happened is
+        A row that another worker has claimed meanwhile is left to that worker. Its result is
         recorded anyway, so `record` must be safe to repeat.
         """
 
@@ -107,7 +107,7 @@ class ClaimedQueue:
         do_together(self.world, act)
 
     def run_now(self, systems: Sequence[str]) -> None:
-        """Makes due at once what waits for its next try on these systems."""
+        """Makes rows that wait for their next try on these systems due at once."""
         with self._transaction() as now:
             outbox.run_systems_now(self.world.db, self.queue, systems, now)
 
@@ -118,7 +118,7 @@ class ClaimedQueue:
 
 
 class Work:
-    """Rows that are done together: one row, and what is done with it.
+    """Rows that are done together.
 
     `wait` waits for a number of seconds and returns whether there is time left. `order` is the
     order for its system, if it was read for many rows at once. Work that was done may be handed
@@ -144,7 +144,7 @@ class Work:
         return self.row.systems if len(self.rows) == 1 else ()
 
     def alone(self) -> list["Work"]:
-        """The same rows, each to be done for itself."""
+        """Splits the work: each row alone."""
         return [Work(self.queue, [row], self._wait) for row in self.rows]
 
     def take_behind(self, batch: Batch) -> None:
@@ -157,11 +157,11 @@ class Work:
         *args: Given.args,
         **kwargs: Given.kwargs,
     ) -> None:
-        """Removes the rows and records what they came to, in one transaction.
+        """Removes the rows and records their results, in one transaction.
 
         The work must not be repeated only because the database is unavailable, so this waits for
-        the database, and raises StorageUnavailable when there is no time left. That is why
-        `record` is a function and not the body of a `with` statement: it may run several times.
+        the database, and raises StorageUnavailable when there is no time left. That is why `record`
+        is a function and not the body of a `with` statement: it may run several times.
         """
         self.is_done = True
         while True:
@@ -198,16 +198,16 @@ class Work:
 
 
 def finish_together(works: Sequence[Work], record: Callable[[Context], object]) -> None:
-    """Removes the rows of all these and records what they came to, in one transaction, without
-    waiting for the database. All or nothing: raises what `record` raises, and
-    StorageUnavailable."""
+    """Removes the rows of all these and records their results, in one transaction, without waiting
+    for the database. All or nothing: raises the errors of `record`, and StorageUnavailable."""
     Work(works[0].queue, [row for work in works for row in work.rows]).finish_once(record)
     for work in works:
         work.is_done = work.is_recorded = True
 
 
 def next_work(world: Context) -> dict[Queue, int]:
-    """When the first row of each queue is due, claimed or not. Raises StorageUnavailable."""
+    """The time at which the first row of each queue is due, claimed or not. Raises
+    StorageUnavailable."""
     with world.db.reading():
         return outbox.next_due(world.db)
 
@@ -220,6 +220,6 @@ def advance_clock(world: Context, move: Callable[[], float]) -> None:
 
 
 def free_claims(world: Context) -> None:
-    """Frees what a killed process had claimed, at the start of the only worker on a SQLite file."""
+    """Frees the claims of a killed process, at the start of the only worker on a SQLite file."""
     with world.db.transaction():
         outbox.free_claims(world.db)

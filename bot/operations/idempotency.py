@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """The same payload arrived before and has had its effect."""
+    """The payload arrived before and has had its effect."""
 
 
 @dataclass(slots=True)

@@ -9,8 +9,8 @@ from storage import people
 
 @dataclass(frozen=True, slots=True)
 class Absences:
-    """`away` says who decides for the person, `decides_for` for whom they decide; `names` has the
-    names of these people."""
+    """`away` is the person's own delegation, `decides_for` are those to the person; `names` has the
+    names of all these people."""
 
     away: Delegation | None
     decides_for: tuple[Delegation, ...]
@@ -24,7 +24,7 @@ def describe_absences(world: Context, person: str) -> Absences:
 
 
 def absences_of(u: Snapshot, person: str) -> Absences:
-    """The same inside a reading scope."""
+    """Describes a person's absences inside a reading scope."""
     mine = [
         each
         for each in u.directory.delegations

@@ -43,7 +43,7 @@ class Bundle:
 
 
 class BadBundle(AccessBotError):
-    """The file does not hold what its manifest says."""
+    """The content of the file does not match its manifest."""
 
 
 def archive_log(

@@ -81,7 +81,7 @@ def may_audit(world: Context, by: str) -> Refused | None:
 
 
 def is_lead(world: Context, person: str) -> bool:
-    """Returns whether to show this person what leads see. Records nothing, because it refuses
+    """Returns whether this person sees as much as leads. Records nothing, because it refuses
     nothing."""
     with world.db.reading():
         return seen_as_lead(Snapshot(world), person) is None

@@ -13,9 +13,9 @@ from storage.recorded_paths import PathCount
 
 @dataclass(frozen=True, slots=True)
 class RequestStory:
-    """Every record about a request and its grant, oldest first, with the names of the people in
-    it. `grant` is "" where there is none. `paths` are what a gateway recorded of its use, last used
-    first."""
+    """Every record about a request and its grant, oldest first, with the names of the people in it.
+    `grant` is "" where there is none. `paths` are those of its use that a gateway recorded, last
+    used first."""
 
     request: str
     grant: str
@@ -42,7 +42,7 @@ def read_story(world: Context, by: str, id: str) -> RequestStory | Refused:
 
 
 def _both(u: UnitOfWork, id: str) -> tuple[str, str]:
-    """The request and the grant that an id is about; "" for what there is not."""
+    """The request and the grant that an id is about; each "" where there is none."""
     grant = grants.get(u.db, id)
     request = requests.get(u.db, id) if grant is None else None
     if request is not None and request.renews:

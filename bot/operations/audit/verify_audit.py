@@ -37,7 +37,7 @@ class Outside:
 
     @property
     def problem(self) -> str:
-        """Why not all anchors could be read, or ""."""
+        """The reason why not all anchors could be read, or ""."""
         return next((each.problem for each in self.sources if each.problem), "")
 
 
@@ -180,7 +180,7 @@ def _marked(world: Context, batch: list[tuple[object, ...]]) -> Break | None:
 
 
 def _invented_delegations(view: Reads, last: int) -> Iterator[Difference]:
-    """Those that no record tells of: they would let somebody decide."""
+    """Delegations without a record: they would let somebody decide."""
     for each in delegations.all_of(view):
         delegate, detail = delegations.recorded(view, each.giver)
         if (delegate, parsed_detail(detail).get("ends_at")) != (each.delegate, each.ends_at):
@@ -191,7 +191,8 @@ def _invented_delegations(view: Reads, last: int) -> Iterator[Difference]:
 
 
 def _invented_preapprovals(view: Reads, last: int, now: int) -> Iterator[Difference]:
-    """Those that no record tells of, or that were ended: they would approve requests."""
+    """Pre-approvals without a record, or with a record of their end: they would approve
+    requests."""
     for each in preapprovals.every(view, now):
         about = (
             (event, actor, detail)

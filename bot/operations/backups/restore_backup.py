@@ -1,5 +1,5 @@
-"""Puts a copy of the database back. What the copy holds may have ended since, so all of it ends,
-and nothing is given until an operator allows it again."""
+"""Puts a copy of the database back. Access in the copy may have ended since, so all of it ends, and
+nothing is given until an operator allows it again."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -41,8 +41,8 @@ RUNNING = Refused(
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """When the copy was made (UTC seconds), what of it ends, whether its log is intact, and where
-    the database is that was there before."""
+    """The result of a restore: the time of the copy (UTC seconds), the numbers of ended grants and
+    withdrawn requests, the verdict about its log, and the new place of the earlier database."""
 
     copied_at: int
     ended: int
@@ -77,7 +77,7 @@ def restore_sqlite(world: Context, by: str, file: Path) -> Restored | Refused:
 
 
 def restore_postgres(world: Context, by: str, file: Path) -> Restored | Refused:
-    """Replaces the tables, then ends what they hold. If it fails in between, it must run again
+    """Replaces the tables, then ends the access in them. If it fails in between, it must run again
     before a process starts. Raises StorageUnavailable, SchemaMismatch, SystemUnavailable and
     SystemRefused."""
     if copies.in_use(world.db.url):
@@ -96,7 +96,7 @@ def _opened(world: Context, url: str) -> Iterator[Context]:
 
 
 def _settled(copy: Context, by: str, verdict: Verdict) -> Restored:
-    """Ends what the copy holds, in one transaction."""
+    """Ends all access and requests of the copy, in one transaction."""
     with copy.db.reading():
         copied_at = times.newest(copy.db)
     with unit(copy) as u:
@@ -121,7 +121,8 @@ def _settled(copy: Context, by: str, verdict: Verdict) -> Restored:
 
 
 def _end_rights(u: UnitOfWork, by: str) -> None:
-    """Ends what gives or decides without a new approval, and pauses onboardings."""
+    """Ends pre-approvals, delegations and planned onboardings, which give or decide without a new
+    approval, and pauses the other onboardings."""
     for given in preapprovals.every(u.db, u.now):
         take_back(u, given, by, WHY)
     for delegation in delegations.all_of(u.db):

@@ -40,7 +40,7 @@ def describe_digest(world: Context, period: Period) -> DigestView:
 
 
 def facts_of(u: Snapshot, period: Period) -> Facts:
-    """Returns what is on record of this period."""
+    """Returns the facts on record about this period."""
     since, until = period.since, period.until
     settled = requests.settled_between(u.db, since, until)
     had = grants.had_between(u.db, since, until)

@@ -19,7 +19,7 @@ from storage import audit, grants, requests, usage
 
 @dataclass(frozen=True, slots=True)
 class RightSizing:
-    """The suggestions, and how much they were made from."""
+    """The suggestions, and the numbers of roles, requests and grants behind them."""
 
     period: Period
     suggestions: tuple[Suggestion, ...]

@@ -31,7 +31,7 @@ from bot.operations.requests.request_access import (
 from storage import grants, outbox, people, requests
 
 WAITS_FOR_SLACK = 60
-"""Seconds for which an emergency waits until Slack has said who its person is: one that starts much
+"""Seconds for which an emergency waits until its person is known from Slack: one that starts much
 later would surprise everybody."""
 
 
@@ -111,7 +111,8 @@ def _terms(u: UnitOfWork, role: Role, call: Call) -> Role:
 def _refusal(
     u: UnitOfWork, role: Role, call: Call, look_up_first: bool
 ) -> Refused | Waiting | None:
-    """Why it does not start, or that Slack has to be asked before; None if it may start."""
+    """The reason why it does not start, or Waiting if Slack has to be asked before; None if it may
+    start."""
     person = u.person(call.person)
     refused = (
         may_ask_at_all(person)
@@ -131,7 +132,7 @@ def _refusal(
 
 
 def _directory(u: UnitOfWork, call: Call) -> Directory:
-    """Who is in which group. An operator may use the groups as they were known last."""
+    """The members of groups. An operator may use an old version."""
     is_operator = call.by.startswith(OPERATOR)
     return u.world.directory(however_old=True) if is_operator else u.directory
 

@@ -33,7 +33,7 @@ Names = Mapping[str, tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the folder shows. `tables` and `policies` are read while they are written, in this
+    """The content of the folder. `tables` and `policies` are read while they are written, in this
     order; `reviews` has the lines of a CSV file."""
 
     cover: Cover
@@ -308,7 +308,7 @@ class _Folder:
 
 
 def _use(detail: Mapping[str, object]) -> Row:
-    """Checks, sessions, the last use, and how use is known."""
+    """Checks, sessions, the last use, and the way in which use is known."""
     last = detail.get("last")
     known = detail.get("known")
     return (

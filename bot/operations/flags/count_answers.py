@@ -12,8 +12,8 @@ from storage import flags
 @dataclass(frozen=True, slots=True)
 class RuleCount:
     """The flags of one rule. `repeated` are repetitions that were folded into them, `investigated`
-    those that somebody investigated, whatever the answer. Those without an answer are
-    `unanswered`, but for `quiet` ones, which need none."""
+    those that somebody investigated, whatever the answer. Those without an answer are `unanswered`,
+    except for `quiet` ones, which need none."""
 
     rule: str
     raised: int = 0

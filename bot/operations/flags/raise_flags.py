@@ -44,8 +44,8 @@ ONCE = tuple(rule.name for rule in RULES.values() if rule.once)
 
 @dataclass(slots=True)
 class _Batch:
-    """What the rules found after record `start`, where the stored position is; `end` is the last
-    record that was read."""
+    """The findings of the rules after record `start`, which is the stored position; `end` is the
+    last record that was read."""
 
     start: int
     end: int
@@ -67,7 +67,7 @@ class FlagRaiser:
     _looked_at: int = 0
 
     def raise_new(self) -> int:
-        """Raises what the records since the last call show; returns the number of flags. Raises
+        """Raises the flags of the records since the last call; returns their number. Raises
         StorageUnavailable."""
         count = 0
         try:
@@ -78,7 +78,7 @@ class FlagRaiser:
         except Exception:
             self._stored = (
                 -1
-            )  # the index may have facts of what was not stored: they are read again
+            )  # the index may have facts that were not stored, so they are read again
             raise
         return count
 
@@ -142,7 +142,7 @@ class FlagRaiser:
         self._index.put(person, (each for each in found if each and person in each.people))
 
     def _raise(self, batch: _Batch) -> int:
-        """Stores what was found, unless another process has read the same records."""
+        """Stores the findings, unless another process has read these records."""
         if not batch.found and batch.end - batch.start < UNSTORED:
             return 0
         with unit(self.world) as u:

@@ -1,4 +1,4 @@
-"""Checks the log again: what the rules would have flagged, and what was answered."""
+"""Applies the rules to the whole log again, and counts the answers to the flags of each."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -17,8 +17,8 @@ from storage import audit, flags
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What the rules find in the log: `raised` in order, and the answers that flags of each rule
-    got, "" for none. A flag that was never raised has no answer."""
+    """The findings of the rules in the log: `raised` in order, and the answers to the flags of each
+    rule, "" for none. A flag that was never raised has no answer."""
 
     raised: tuple[Raised, ...]
     answers: dict[str, Counter[str]] = field(default_factory=dict)

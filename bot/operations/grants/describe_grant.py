@@ -17,8 +17,8 @@ class GrantView:
     """A grant as messages and lists show it.
 
     `role` is None if roles.toml no longer has it. `used` is None until the end is requested. `why`
-    is a sentence for the holder about what they have to do first, and `until` when the bot stops
-    waiting for it. `leads_told` has the notes about this grant that the leads received. `feedback`
+    is a sentence for the holder about an action that they must take first, and `until` the end of
+    the time for it. `leads_told` has the notes about this grant that the leads received. `feedback`
     is the holder's answer after the end.
     """
 

@@ -17,11 +17,11 @@ Revoke = Callable[[Sequence[ProvisionOrder]], None]
 
 
 def end_many(world: Context, rows: Sequence[Row], revoke: Revoke | None = None) -> None:
-    """Ends the leases of these `end_lease` rows. `revoke` revokes them and confirms each end; it is
-    None where their systems have confirmed already.
+    """Ends the leases of these `end_lease` rows.
 
-    All or nothing: raises what `revoke` raises, and StorageUnavailable. The grants are locked
-    before anything else, in one order, to avoid deadlocks.
+    `revoke` revokes them and confirms each end; it is None where their systems have confirmed
+    already. All or nothing: raises the errors of `revoke`, and StorageUnavailable. The grants are
+    locked before anything else, in one order, to avoid deadlocks.
     """
     with unit(world) as u:
         found = grants.locked_all(u.db, [row.data["grant"] for row in rows])
@@ -53,7 +53,7 @@ def _confirm(
     ended: Sequence[Lease],
     holders: Mapping[str, Person],
 ) -> None:
-    """Does for many grants what `record_ended` does for one."""
+    """Records the confirmed ends of many grants, like `record_ended` for one."""
     grants.end_leases(u.db, ended)
     gone = {(lease.grant, lease.system) for lease in ended}
     resolve_alerts(u, gone)

@@ -159,8 +159,9 @@ def order_for(
 def orders_for(
     world: Context, pairs: Sequence[Pair], *, still_active: bool = False
 ) -> dict[Pair, ProvisionOrder]:
-    """Returns the orders for these grants and systems, without those that `order_for` has none for.
-    A revocation names what the holder's other grants still need. Raises StorageUnavailable."""
+    """Returns the orders for these grants and systems, without those for which `order_for` has
+    none. A revocation names the actions that the holder's other grants still need. Raises
+    StorageUnavailable."""
     ids = sorted({grant for grant, _ in pairs})
     with world.db.reading():
         u = Snapshot(world)
@@ -321,7 +322,8 @@ def record_extended(world: Context, grant_id: str, system: str, attempts: int) -
 
 
 def _show(u: UnitOfWork, grant: Grant) -> None:
-    """The approval message tells it too: the update that waits since the decision, or a new one."""
+    """Updates the approval message: by the update that waits since the decision, or by a new
+    one."""
     if not outbox.run_now(u.db, [effects.update_key(grant.request)], u.now):
         u.do(effects.update_approval(grant.request, channel_of(u, grant.role)))
 

@@ -48,7 +48,7 @@ _GONE = Refused("There is nothing to revoke: this access has ended already.")
 
 
 def _refusal(u: Snapshot, request: Request | None, by: Person) -> Refused | None:
-    """Whether this person may revoke what a request got. A lead may, too."""
+    """Refuses a person who may not revoke the access of a request. A lead may, too."""
     if request is None:
         return Refused("This request does not exist.")
     if by.id == request.requester:

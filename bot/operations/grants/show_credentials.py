@@ -16,7 +16,7 @@ from storage import grants, tokens
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """Credentials to show once and store nowhere. `token` is for the systems `gates` behind a
-    gateway, "" if there are none. `replaces` tells whether earlier tokens stop working, `earlier`
+    gateway, "" if there are none. `replaces` says whether earlier tokens stop working, `earlier`
     are their ids. `orders` are for the other systems, which create their own credentials."""
 
     grant: Grant

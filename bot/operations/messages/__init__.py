@@ -1,1 +1,1 @@
-"""Which Slack messages were posted, and which must be updated."""
+"""Keeps the places of Slack messages, and finds messages that must be updated."""

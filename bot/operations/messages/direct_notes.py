@@ -1,5 +1,5 @@
-"""Finds direct messages about grants and requests that are outdated, and describes what each shows
-now."""
+"""Finds direct messages about grants and requests that are outdated, and describes the present
+state for each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -131,7 +131,7 @@ def _grant_past(note: DirectNote, state: GrantState, newest: str) -> bool:
 
 
 def _request_past(note: DirectNote, state: RequestState, is_posted: bool) -> bool:
-    """Returns whether a request that could not be posted is decided or in its channel by now."""
+    """Returns whether a request that could not be posted is decided or in its channel now."""
     return note.note not in LASTING and (is_posted or state is not RequestState.PENDING)
 
 

@@ -42,7 +42,7 @@ class Listing:
 
 
 def known_place(world: Context, ref: str) -> Place:
-    """Returns what is stored about a channel (id or `#name`) or a person. Raises
+    """Returns the stored facts about a channel (id or `#name`) or a person. Raises
     StorageUnavailable."""
     with world.db.reading():
         kept = key_values.get_all(world.db, (_ID + ref, FAILING + ref))
@@ -130,8 +130,8 @@ def refresh_done(world: Context, found: Listing | None) -> None:
 
 
 def place_works(world: Context, ref: str) -> None:
-    """Posts what waited for this place, after it accepted a message again. Never raises, because
-    the message must not be repeated for this."""
+    """Posts the messages that waited for this place, after it accepted a message again. Never
+    raises, because the message must not be repeated for this."""
     try:
         with unit(world) as u:
             key_values.drop(u.db, FAILING + ref)

@@ -1,4 +1,5 @@
-"""Sends each lead by direct message what the security channel does not accept."""
+"""Sends each lead by direct message the notes and alerts that the security channel does not
+accept."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,7 @@ def notify_each_lead(u: UnitOfWork, note: str, **facts: object) -> None:
 def forward_to_leads(
     u: UnitOfWork, work: Sequence[tuple[Kind, Mapping[str, Any]]], error: str
 ) -> None:
-    """Forwards what the security channel refused, alerts first; `error` is the reason."""
+    """Forwards messages that the security channel refused, alerts first; `error` is the reason."""
     leads = leads_of(u)
     if not leads:
         log.error(

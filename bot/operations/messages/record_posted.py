@@ -142,8 +142,8 @@ def _note_failing(u: UnitOfWork, to: str, error: str) -> None:
 def record_unheard(
     world: Context, work: Sequence[tuple[Kind, Mapping[str, Any]]], to: str, error: str
 ) -> None:
-    """Sends notes or alerts that the security channel refused to each lead by direct message. What
-    a lead's direct messages refuse as well stays in the log."""
+    """Sends notes or alerts that the security channel refused to each lead by direct message. A
+    message that a lead's direct messages refuse as well is only recorded."""
     with unit(world) as u:
         _undelivered(u, work[0][0], to, error)
         if not _is_person(to):

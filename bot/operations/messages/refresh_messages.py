@@ -30,8 +30,8 @@ OVER = (GrantState.ENDED, GrantState.FAILED)
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """What no longer shows how things are: messages, App Homes, answers and windows, and renewals
-    of access that is over."""
+    """The outdated parts of Slack: messages, App Homes, answers and windows; also renewals of
+    access that is over."""
 
     renewals: Sequence[Request]
     messages: Sequence[Place]
@@ -44,9 +44,9 @@ class Stale:
 def find_stale(
     world: Context, about: Sequence[str], asked: Sequence[str], cards: Sequence[str]
 ) -> Stale:
-    """Returns what is stale: `about` are grants, `asked` requests, `cards` grants whose approval
-    messages are outdated. This reads much, so it is no part of the transaction that writes: ends
-    must not wait for it. Raises StorageUnavailable."""
+    """Returns the outdated parts: `about` are grants, `asked` requests, `cards` grants whose
+    approval messages are outdated. This reads much, so it runs outside of the transaction that
+    writes: ends must not wait for it. Raises StorageUnavailable."""
     with reading(world) as reader:
         moved = grants.several(reader.db, about)
         seen = [request for name in asked if (request := requests.get(reader.db, name)) is not None]

@@ -1,4 +1,4 @@
-"""Records what the on-call calendars say, so that every process judges by the same rows."""
+"""Records the shifts of the on-call calendars, so that every process judges by the same rows."""
 
 import hashlib
 from collections.abc import Sequence
@@ -52,8 +52,8 @@ def record_shifts(world: Context, duty: OnCall, shifts: Sequence[Shift], read_at
 
 
 def record_unread(world: Context, duty: OnCall, error: str) -> None:
-    """Records that a calendar could not be read. When what was read before is no longer believed,
-    the leads are notified, once until it is read again. Raises StorageUnavailable."""
+    """Records that a calendar could not be read. When its last shifts are too old to count, the
+    leads are notified, once until it is read again. Raises StorageUnavailable."""
     with unit(world) as u:
         known = on_call.reading(u.db, duty.name)
         if known is None:

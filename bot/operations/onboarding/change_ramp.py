@@ -43,7 +43,8 @@ def resume(world: Context, by: str, ramp_id: str) -> Ramp | Refused:
 
 
 def change_mentor(world: Context, by: str, ramp_id: str, mentor: str) -> Ramp | Refused:
-    """Names another mentor, who must have been looked up before. Raises StorageUnavailable."""
+    """Changes the mentor of a ramp. `mentor` must have been looked up before. Raises
+    StorageUnavailable."""
     with unit(world) as u:
         ramp = _found(u, by, ramp_id, "change_mentor")
         if isinstance(ramp, Refused):

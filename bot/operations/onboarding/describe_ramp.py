@@ -65,9 +65,9 @@ class RampView:
 
 @dataclass(frozen=True, slots=True)
 class Graduation:
-    """What became of a ramp. `beyond` are the newcomer's requests for roles that the plan does not
-    have, `denied` those of any role that were denied. `suggested` is the bundle as lines of
-    roles.toml with what follows from that, "" where nothing does."""
+    """The result of a ramp. `beyond` are the newcomer's requests for roles that the plan does not
+    have, `denied` those of any role that were denied. `suggested` is a better bundle as lines of
+    roles.toml, "" where nothing follows."""
 
     view: RampView
     beyond: tuple[Request, ...]
@@ -108,8 +108,8 @@ def list_ramps(
 
 
 def preview_ramp(world: Context, by: str, start: Start) -> RampView | Refused:
-    """The ramp that this start would make, with what the newcomer would be refused as things are
-    now. Raises StorageUnavailable."""
+    """The ramp that this start would make, with the present reasons to refuse the newcomer. Raises
+    StorageUnavailable."""
     with reading(world) as u:
         ramp = ramp_of(u, by, start)
         if isinstance(ramp, Refused):
@@ -143,8 +143,8 @@ def _title(role: Role | None, name: str) -> str:
 
 
 def _refused(u: Snapshot, ramp: Ramp) -> dict[tuple[int, str], str]:
-    """Why roles of stages that are not open can't be had as things are now. Before the newcomer
-    has joined, nothing is known."""
+    """The present reasons against roles of stages that are not open, by stage and role. None are
+    known before the newcomer has joined."""
     if not ramp.newcomer:
         return {}
     newcomer, facts = u.person(ramp.newcomer), facts_of(u)

@@ -31,7 +31,7 @@ def end_ramp(u: UnitOfWork, ramp: Ramp, move: Move, by: str, because: str) -> No
 
 
 def _withdraw_requests(u: UnitOfWork, ramp: Ramp) -> None:
-    """Withdraws what the newcomer could only request during the ramp."""
+    """Withdraws requests that the newcomer could make only during the ramp."""
     newcomer = u.person(ramp.newcomer)
     for request in requests.pending_of(u.db, ramp.newcomer) if ramp.newcomer else ():
         role = u.policy.roles.get(request.role)

@@ -27,15 +27,15 @@ from storage import grants, outbox, ramps, requests
 
 @dataclass(slots=True)
 class Opened:
-    """What an opened stage gave; `left_out` has the reasons by role."""
+    """The result of an opened stage; `left_out` has the reasons by role."""
 
     given: list[Grant] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
 
 
 def not_yet(u: UnitOfWork, ramp: Ramp, stage: PlannedStage) -> Refused | None:
-    """Why this stage can't be judged now, although it may be in a minute: Slack has not described
-    the newcomer or the groups, or a panic switch is on."""
+    """The reason why this stage can't be judged now, although it may be in a minute: Slack has not
+    described the newcomer or the groups, or a panic switch is on."""
     for name in stage.roles:
         if (paused := u.paused(name, ramp.newcomer)) is not None:
             return paused

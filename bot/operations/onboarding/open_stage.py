@@ -35,7 +35,8 @@ def _refusal(u: UnitOfWork, ramp: Ramp, number: int, by: str) -> Refused | None:
 
 
 def open_and_notify(u: UnitOfWork, ramp: Ramp, number: int, by: str) -> Opened | None:
-    """Opens a stage, and notifies the newcomer, and the lead about what was left out."""
+    """Opens a stage, notifies the newcomer, and notifies the lead about roles that were left
+    out."""
     stage = next(each for each in ramp.stages if each.number == number)
     opened = give_stage(u, ramp, stage, by)
     if opened is not None:

@@ -14,12 +14,12 @@ from storage import outbox, ramps
 
 
 def facts_of(u: Snapshot) -> Facts:
-    """What the roles of a stage are judged by."""
+    """The facts by which the roles of a stage are judged."""
     return Facts(u.now, ZoneInfo(u.policy.workspace.timezone), u.directory)
 
 
 def acting_mentors(u: Snapshot, ramp: Ramp) -> frozenset[str]:
-    """Who acts as the mentor of this ramp now."""
+    """The people who act as the mentor of this ramp now."""
     return mentors_of(ramp, u.absent, u.leads)
 
 
@@ -42,8 +42,8 @@ def notify(u: UnitOfWork, people: Iterable[str], ramp: Ramp, note: str, number: 
 
 
 def lead_of(u: Snapshot, ramp: Ramp) -> frozenset[str]:
-    """The lead who is responsible for a ramp: who started it; if that person is no longer a lead,
-    all leads."""
+    """The lead who is responsible for a ramp: its starter; if that person is no longer a lead, all
+    leads."""
     mine = {ramp.lead} & u.leads
     return frozenset((mine or set(leads_of(u))) - {ramp.newcomer})
 

@@ -33,8 +33,8 @@ from storage import ramps
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a lead asks for: `newcomer` is a Slack id, or "" with the `email` of a person who has
-    not joined yet. Without `starts_at` it starts at once, or when they join."""
+    """A lead's wish for a ramp: `newcomer` is a Slack id, or "" with the `email` of a person who
+    has not joined yet. Without `starts_at` it starts at once, or when they join."""
 
     bundle: str
     newcomer: str = ""
@@ -125,7 +125,7 @@ def _planned(u: Snapshot, by: str, start: Start, bundle: Bundle, newcomer: str) 
 
 
 def begin(u: UnitOfWork, ramp: Ramp, by: str) -> Ramp:
-    """Starts the caller's planned ramp now, opens what opens on the first day, and welcomes the
+    """Starts the caller's planned ramp now, opens the stages of the first day, and welcomes the
     newcomer."""
     ramps.move(u.db, ramp.id, Move.BEGIN, starts_at=u.now)
     ramp = replace(ramp, state=RampState.RUNNING, starts_at=u.now)

@@ -67,7 +67,7 @@ class PersonView:
     names: dict[str, str] = field(default_factory=dict)
     rights: dict[str, Right] = field(default_factory=dict)
     ticket_links: dict[str, str] = field(default_factory=dict)
-    """Where people see the tickets of `waiting_for_me`, by request; "" for those without an
+    """The addresses of the tickets of `waiting_for_me`, by request; "" for those without an
     address."""
     away: Delegation | None = None
     decides_for: tuple[Delegation, ...] = ()
@@ -80,11 +80,11 @@ class PersonView:
     open_emergencies: int = 0
 
     def title_of(self, about: Request | Grant) -> str:
-        """What its role is called, marked as an emergency or a drill where it is one."""
+        """The title of its role, marked as an emergency or a drill where it is one."""
         return marked(about.urgency, self.titles.get(about.role, about.role))
 
     preapprovals: tuple[PreApprovalView, ...] = ()
-    """What this person gave and has."""
+    """The pre-approvals that this person gave and has."""
 
 
 def describe_person(world: Context, person_id: str) -> PersonView:

@@ -1,5 +1,5 @@
-"""Replaces what the database holds about a person who has left by their Slack id, without a change
-of the audit log, whose hashes cover ids and no names."""
+"""Replaces personal data about a person who has left by their Slack id, without a change of the
+audit log, whose hashes cover ids and no names."""
 
 from bot.core.approval import Refused
 from bot.core.audit import Event
@@ -39,7 +39,7 @@ def pseudonymise_person(world: Context, by: str, person: str) -> Person | Refuse
 
 
 def _refusal(u: UnitOfWork, person: Person) -> Refused | None:
-    """Why this person's name is still needed."""
+    """The reason why this person's name is still needed."""
     if not person.deleted:
         return Refused(f"{person.id} is not deactivated in Slack, so their name is still needed.")
     if grants.live(u.db, None, person.id, limit=1) or requests.pending_of(u.db, person.id):

@@ -1,5 +1,4 @@
-"""Stores what Slack says about people and groups; a person who no longer counts loses all access at
-once."""
+"""Stores people and groups from Slack; a person who no longer counts loses all access at once."""
 
 from collections.abc import Iterable, Sequence
 
@@ -58,7 +57,7 @@ def record_emails(world: Context, emails: Iterable[str]) -> None:
 
 
 def _judge_again(u: UnitOfWork) -> None:
-    """Applies what follows when references resolve to other people than before."""
+    """Applies the consequences when references resolve to other people than before."""
     warn_undecidable(u)
     judge_scheduled(u)
     end_lost(u)
@@ -123,17 +122,18 @@ WITHIN = 50
 
 
 def people_to_check(world: Context, started: int, seconds: int) -> list[str]:
-    """Returns whom to look up now, if called every `seconds`, so that every holder and lead, and
-    everybody in an onboarding, is looked up once a minute: 50 a minute, and more only if there are
-    more of them. `started` is when this process started.
+    """Returns the people to look up now, if called every `seconds`, so that every holder and lead,
+    and everybody in an onboarding, is looked up once a minute: 50 a minute, and more only if there
+    are more of them.
 
-    Other processes look people up too. If many were looked up at the same moment, as at the start,
-    some are returned early, or the last of them would be too late.
+    `started` is the start of this process. Other processes look people up too. If many were looked
+    up at the same moment, as at the start, some are returned early, or the last of them would be
+    too late.
     """
     with world.db.reading():
         waiting = people.to_check(world.db, started)
         leads = world.directory().resolve(world.policy().workspace.leads)
-        # A mentor opens stages, and a newcomer gets them, whatever they hold now.
+        # A mentor opens stages, and a newcomer gets them, even if they hold nothing now.
         others = (leads | ramps.people_in(world.db)) - {person for person, _ in waiting}
         known = people.several(world.db, others)
     seen = {each: known[each].checked_at if each in known else 0 for each in sorted(others)}
@@ -145,7 +145,7 @@ def people_to_check(world: Context, started: int, seconds: int) -> list[str]:
     due = max(WITHIN, -(-len(waiting) // most) * seconds) - world.now()
     later = (
         max(0, (seen + due) // seconds) for _, seen in waiting
-    )  # how often each may still be postponed
+    )  # the number of times each may still be postponed
     needed = max((place - most * times for place, times in enumerate(later, 1)), default=0)
     return [person for person, _ in waiting[: max(0, min(needed, most))]]
 

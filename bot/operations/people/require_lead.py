@@ -1,4 +1,4 @@
-"""Refuses callers who are not leads, and records what they tried."""
+"""Refuses callers who are not leads, and records the attempt."""
 
 from bot.core.approval import Refused
 from bot.operations._leads_only import leads_only

@@ -26,7 +26,7 @@ _MARKS = {
     "emergency": Kind.EMERGENCY,
     "drill": Kind.EMERGENCY,
 }
-"""What marks the detail of each kind of request."""
+"""The marks in the detail of each kind of request."""
 
 
 def compare_policies(
@@ -59,7 +59,7 @@ def _written(policy: Policy) -> Written:
 
 
 class _Log:
-    """What is known of the requests while the log is read from the start."""
+    """The facts about the requests while the log is read from the start."""
 
     def __init__(self, find: Callable[[str], Person | None]) -> None:
         self._find = find
@@ -105,7 +105,7 @@ class _Log:
 
 
 def _facts(detail: Mapping[str, object]) -> Mapping[str, Any] | None:
-    """The recorded facts; None where they are missing, or not what the bot writes."""
+    """The recorded facts; None where they are missing, or not in the form that the bot writes."""
     facts = detail.get("facts")
     if not isinstance(facts, dict):
         return None

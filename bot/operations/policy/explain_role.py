@@ -1,4 +1,4 @@
-"""Explains a role to a person: in general, and what would happen if somebody asked for it now."""
+"""Explains a role to a person: in general, and with the result of a request by one person now."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial

@@ -27,8 +27,8 @@ def needed_to_start(role: Role) -> tuple[str, ...]:
 
 
 def needed_by_grant(u: Snapshot, role: Role, grant: Grant) -> tuple[str, ...]:
-    """Returns the references that decide whether this grant may start, with those of what approved
-    it in advance."""
+    """Returns the references that decide whether this grant may start, with those of the rule or
+    pre-approvals that approved it in advance."""
     ahead = approved_ahead(u, grant)
     return (*needed_to_start(role), *(ahead.references(u, role) if ahead else ()))
 

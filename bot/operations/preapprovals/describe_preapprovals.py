@@ -26,7 +26,8 @@ def describe_preapprovals(u: Snapshot, person: str) -> tuple[PreApprovalView, ..
 
 
 def list_preapprovals(world: Context, person: str) -> tuple[PreApprovalView, ...]:
-    """What this person gave and has; for a lead, all there are. Raises StorageUnavailable."""
+    """The pre-approvals that this person gave and has; for a lead, all there are. Raises
+    StorageUnavailable."""
     with reading(world) as u:
         if seen_as_lead(u, person) is None:
             return tuple(_view(u, each) for each in preapprovals.every(u.db, u.now))

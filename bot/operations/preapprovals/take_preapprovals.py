@@ -35,7 +35,8 @@ def take_preapproval(world: Context, by: Person, id: str) -> tuple[PreApproval, 
 
 
 def _refusal(u: Snapshot, by: Person, found: list[PreApproval]) -> Refused | None:
-    """Whether this person may take these back. Who gave one may always, and who has it, too."""
+    """Refuses a person who may not take these back. The giver and the person who has one always
+    may."""
     if (unfit := by.ineligible_reason()) is not None:
         return Refused(f"You can't do this: {unfit}.")
     if not found:

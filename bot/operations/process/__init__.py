@@ -1,1 +1,1 @@
-"""What a process needs of the database beside its work: clock, outage, due times."""
+"""The database as a process needs it beside its work: clock, outage, due times."""

@@ -39,8 +39,8 @@ def writing_problem(world: Context) -> str:
 
 
 def refuse_copy(world: Context) -> None:
-    """Raises DatabaseIsCopy for a copy that was put in place by hand: the bot would give again what
-    has ended since. Raises StorageUnavailable."""
+    """Raises DatabaseIsCopy for a copy that was put in place by hand, because the bot would give
+    access again that has ended since. Raises StorageUnavailable."""
     with world.db.reading():
         copied_at = key_values.get(world.db, copies.COPIED)
     if copied_at is not None:
@@ -57,8 +57,8 @@ def begin_log(world: Context) -> None:
 
 
 def check_head(world: Context) -> tuple[int, str]:
-    """Returns the number of the newest audit record, and what its head and own records show to be
-    wrong, or "". Two look-ups, so it can run often; `verify_audit` reads everything."""
+    """Returns the number of the newest audit record, and the fault that its head and own records
+    show, or "". Two look-ups, so it can run often; `verify_audit` reads everything."""
     newest = world.chain.newest()
     with world.db.reading():
         if newest[0] < 0 and audit.is_new(world.db):

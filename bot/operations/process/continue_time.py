@@ -76,7 +76,7 @@ def accept_clock(world: Context, by: str) -> bool:
 
 
 def tell_behind(world: Context, behind: int) -> None:
-    """Reports by how many seconds the clock was behind: in both logs and to the security
+    """Reports the seconds by which the clock was behind: in both logs and to the security
     channel."""
     if behind <= USUAL:
         return

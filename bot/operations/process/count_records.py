@@ -1,4 +1,4 @@
-"""Counts what the audit records since the last count are about, for the metrics."""
+"""Counts the audit records since the last count by subject, for the metrics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -33,7 +33,7 @@ class Counts:
     unreachable: bool
     outdated: bool
     emergencies: int = 0
-    """Whose review is not signed."""
+    """The emergencies whose review is not signed."""
     outbox_age: Mapping[str, int] = field(default_factory=dict)
     """Seconds for which the oldest due row of each queue has waited."""
     overdue: int = 0
@@ -43,7 +43,7 @@ class Counts:
     flags: int = 0
     """That wait for an answer."""
     streams: Mapping[str, tuple[int, bool]] = field(default_factory=dict)
-    """By stream: how many records it has not sent, and whether it is late."""
+    """By stream: the number of records that it has not sent, and whether it is late."""
     head: int = 0
     """The number of the newest audit record."""
     head_age: int | None = None

@@ -88,7 +88,7 @@ def _ends(
 
 
 def _needs(reads: Reads, people_there: Collection[str]) -> defaultdict[tuple[str, str], list[Need]]:
-    """Returns what each person may have on each system: grant, actions, and end."""
+    """Returns the access that each person may have on each system: grant, actions, and end."""
     found: defaultdict[tuple[str, str], list[Need]] = defaultdict(list)
     for person, grant, system, actions, ends_at in grants.needs_of(reads, sorted(people_there)):
         found[person, system].append((grant, actions, ends_at))

@@ -1,4 +1,4 @@
-"""Claims the nightly check of the installation, and reports what has changed since the last one."""
+"""Claims the nightly check of the installation, and reports the changes since the last one."""
 
 import json
 from collections.abc import Sequence

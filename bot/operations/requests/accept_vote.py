@@ -41,7 +41,8 @@ class AlreadyDecided:
 
 
 def submit_vote(world: Context, press: Press) -> Taken | AlreadyDecided | Refused:
-    """Refuses at once what needs no look-up, and queues the rest for `count_vote`."""
+    """Refuses a vote at once if no look-up is needed for that, and queues the rest for
+    `count_vote`."""
     with unit(world) as u:
         request = requests.get(u.db, press.request)
         if request is None:

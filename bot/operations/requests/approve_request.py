@@ -90,7 +90,7 @@ def approve_request(
 
 @dataclass(frozen=True, slots=True)
 class _Ballot:
-    """One more vote, those before it, all of them together, and what gives the right to vote."""
+    """One more vote, those before it, all of them together, and the authority of the voters."""
 
     vote: Vote
     before: list[Vote]
@@ -176,7 +176,7 @@ def _count(u: UnitOfWork, role: Role, request: Request, ballot: _Ballot) -> Gran
 
 
 def _narrower(vote: Vote) -> dict[str, Any]:
-    """What an edited vote leaves out or moves, for its record."""
+    """The systems that an edited vote leaves out and its later start, for its record."""
     systems = {} if vote.systems is None else {"given_systems": list(vote.systems)}
     return {**systems, **({} if vote.start_at is None else {"start_at": vote.start_at})}
 

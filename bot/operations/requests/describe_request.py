@@ -34,14 +34,14 @@ MOST_FLAGS = 20
 
 @dataclass(frozen=True, slots=True)
 class RequestCard:
-    """A request with what an approver needs beside the buttons. `role` is None if roles.toml no
-    longer has it; `copies` are the `(channel, ts)` of its messages, `used` the use of an ended
-    grant. `is_posted` means that a copy is in a channel that is neither archived nor deleted.
-    `criteria` are those of now while it is pending, and those of the decision after it. The other
-    fields from `have` to `quiet_until` are only set while the request is pending; `notify` are ids
-    of people and groups to mention, also while the review of an emergency is open; `groups` the
-    handles among the approvers who are asked, `stand_ins` who decides for which of them, with the
-    names of both in `names`."""
+    """A request with the facts that an approver needs beside the buttons. `role` is None if
+    roles.toml no longer has it; `copies` are the `(channel, ts)` of its messages, `used` the use of
+    an ended grant. `is_posted` means that a copy is in a channel that is neither archived nor
+    deleted. `criteria` are the present ones while it is pending, and those of the decision after
+    it. The other fields from `have` to `quiet_until` are only set while the request is pending;
+    `notify` are ids of people and groups to mention, also while the review of an emergency is open;
+    `groups` are the handles among the approvers who are asked, `stand_ins` the delegations of those
+    approvers, with all names in `names`."""
 
     request: Request
     role: Role | None
@@ -63,7 +63,7 @@ class RequestCard:
     notify: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
-    """What the criteria said otherwise when it was asked, each as a sentence."""
+    """The criteria that were different when it was asked, each as a sentence."""
     in_advance: tuple[PreApproval, ...] = ()
     """The pre-approvals that hold while it is pending, or that decided it."""
     counted: Count | None = None
@@ -71,11 +71,11 @@ class RequestCard:
     stand_ins: tuple[Delegation, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     quiet_until: int | None = None
-    """When the quiet hours end, in which nobody is mentioned."""
+    """The end of the quiet hours, in which nobody is mentioned."""
     ticket_link: str = ""
-    """Where a person sees the ticket, "" if that is not known."""
+    """The address of the ticket's page, "" if that is not known."""
     certified: tuple[str, ...] = ()
-    """The systems of the grant whose hosts fetch a list of what is revoked."""
+    """The systems of the grant whose hosts fetch a list of revoked certificates."""
     emergency: EmergencyReview | None = None
     """Set when the request is an emergency that has started."""
     flags: tuple[Flag, ...] = ()
@@ -170,7 +170,7 @@ def _to_decide(u: Snapshot, card: RequestCard) -> RequestCard:
 
 
 def _with_deciders(u: Snapshot, card: RequestCard, role: Role) -> RequestCard:
-    """Who is asked now, and who is mentioned."""
+    """The card with the people who are asked now and those who are mentioned."""
     request, authority = card.request, u.authority(card.request)
     counted = count(role, request, requests.votes(u.db, request.id), authority)
     tier = counted.tier or tiers_of(role)[-1]

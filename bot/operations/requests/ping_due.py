@@ -18,7 +18,7 @@ BATCH = 100
 
 
 def ping_due(world: Context) -> int:
-    """Sends what is due; returns the number of requests. Raises StorageUnavailable."""
+    """Sends the pings that are due; returns the number of requests. Raises StorageUnavailable."""
     handled = 0
     while True:
         with unit(world) as u:
@@ -70,7 +70,7 @@ def _plan_next(u: UnitOfWork, ping: Ping) -> None:
 def _escalate(
     u: UnitOfWork, role: Role, escalation: Escalation, request: Request, times: int
 ) -> None:
-    """Mentions the deciders and the backups, who may decide from now on."""
+    """Mentions the deciders, and the backups, who may decide from now on."""
     later = next_escalation(escalation.after, times, u.now)
     _plan_next(u, Ping(request.id, None, "", later, times))
     u.record(

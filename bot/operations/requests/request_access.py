@@ -1,5 +1,5 @@
-"""Requests a role for a person: refuses with a reason, names what they have already, or asks the
-approvers."""
+"""Requests a role for a person: refuses with a reason, names the access or request that exists
+already, or asks the approvers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -78,9 +78,9 @@ class AlreadyHeld:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Queued until Slack has said who is in the groups of the role and its ticket was looked up,
-    and for a process that has the roles.toml in force. The answer follows. `has_ticket` says
-    whether a ticket is looked up."""
+    """Queued until the groups of the role are known from Slack and its ticket was looked up, and
+    for a process that has the roles.toml in force. The answer follows. `has_ticket` says whether a
+    ticket is looked up."""
 
     role: str
     has_ticket: bool = False
@@ -133,7 +133,7 @@ def _facts_are_missing(u: UnitOfWork, role: Role, ask: Ask) -> bool:
 def _already(u: UnitOfWork, ask: Ask) -> AlreadyHeld | AlreadyPending | None:
     # Pending ones are read first: one that is approved at this moment is then held.
     pending = requests.pending_of(u.db, ask.person, ask.role)
-    # What lasts longer than an emergency is asked for while it runs.
+    # Access that lasts longer than an emergency may be requested while it runs.
     if held := [each for each in grants.held_by(u.db, ask.person, ask.role) if not each.urgency]:
         return AlreadyHeld(held[-1])
     for request in pending:
@@ -249,7 +249,8 @@ def _record_asked(u: UnitOfWork, request: Request, judged: Judgement) -> None:
 
 
 def ask_deciders(u: UnitOfWork, role: Role, request: Request) -> None:
-    """Queues the message that asks the approvers, and plans what follows if nobody decides."""
+    """Queues the message that asks the approvers, and plans the pings for the case that nobody
+    decides."""
     u.do(effects.post_approval(request, role.channel))
     u.expect(request.lapses_at)
     plan_pings(u, role, request)

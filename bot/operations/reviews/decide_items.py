@@ -41,7 +41,7 @@ class Decided:
 def decide_items(
     world: Context, by: str, campaign_id: str, numbers: Sequence[int], decision: Decision
 ) -> Decided | Refused:
-    """Decides on these items for `by`, whom Slack has described within the last minute, or for
+    """Decides on these items for `by`, a person looked up in Slack within the last minute, or for
     `os:USER`. Items that this person may not decide on are left out. Raises StorageUnavailable."""
     with unit(world) as u:
         campaign = reviews.get(u.db, campaign_id)
@@ -89,7 +89,7 @@ def _locked_grants(u: UnitOfWork, items: Sequence[Item]) -> dict[str, Grant]:
 
 
 def _stopped(u: Snapshot, by: str, item: Item, grant: Grant | None) -> Refused | None:
-    """Why this person can't decide on this item now."""
+    """The reason why this person can't decide on this item now."""
     if item.state is ItemState.GONE or (grant is not None and grant.state in OVER):
         return Refused(f"Item {item.number} is over: the access has ended.")
     if item.state is not ItemState.PENDING:
@@ -106,8 +106,9 @@ def carry_out(
     found: dict[str, Grant],
     answered: bool = True,
 ) -> None:
-    """Decides on pending items that the caller has locked, with their grants in `found`. Ends what
-    the bot can end; standing requesters and approvers stay until roles.toml no longer has them."""
+    """Decides on pending items that the caller has locked, with their grants in `found`. Ends
+    grants and onboardings; standing requesters and approvers stay until roles.toml no longer has
+    them."""
     move = Move.KEEP if decision.keep else Move.END
     numbers = [item.number for item in items]
     reviews.decide(u.db, campaign.id, numbers, move, u.now, by, decision.reason)

@@ -1,5 +1,5 @@
 """Describes review campaigns: their progress, their items with the people who decide on them, and
-what was to end and is still there."""
+the access that was to end and still exists."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,13 +14,13 @@ from bot.operations.reviews.shared import reviewers_of
 from storage import people, reviews
 
 MOST_PEOPLE = 10_000
-"""People whom one query reads."""
+"""The most people whom one query reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignView:
     """A campaign, and the number of its items in each state. In a list, `changes` are the lines of
-    roles.toml without what is to end there, one text for each role."""
+    roles.toml without the references that are to end, one text for each role."""
 
     campaign: Campaign
     counts: dict[ItemState, int]

@@ -1,5 +1,5 @@
-"""Provides what the operations on reviews share: who decides on an item, its record, and what
-follows for messages."""
+"""Provides the parts that operations on reviews share: the reviewers of an item, its record, and
+the messages that follow."""
 
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -18,7 +18,7 @@ def reviewers_of(u: Snapshot, item: Item) -> frozenset[str]:
 
 
 def unknown_references(u: Snapshot) -> tuple[str, ...]:
-    """The references of roles.toml of which Slack has not said whom they stand for."""
+    """The references of roles.toml whose people are not known from Slack."""
     return u.directory.called(u.directory.unresolved(sorted(references(u.policy))))
 
 

@@ -58,7 +58,8 @@ def start_campaign(world: Context, by: str, scope: Scope, due: int = DUE) -> Sta
 
 
 def _refusal(u: Snapshot, by: str, scope: Scope, due: int) -> Refused | None:
-    """Why no campaign can start now. A list is frozen only when it is known who is in it."""
+    """The reason why no campaign can start now. A list is frozen only when all people in it are
+    known."""
     if u.outdated:
         return OUTDATED
     refused = leads_only(u, by) or check_start(u.policy, scope, due)

@@ -1,5 +1,5 @@
-"""Advances review campaigns by the clock: finds what is over, answers what nobody answered until
-the due date, and finishes a campaign when everything that was to end has ended."""
+"""Advances review campaigns by the clock: finds access that is over, answers open items at the due
+date, and finishes a campaign when everything that was to end has ended."""
 
 from collections.abc import Sequence
 
@@ -129,7 +129,7 @@ def _close(u: UnitOfWork, campaign: Campaign, counts: dict[ItemState, int]) -> N
 
 
 def _outcome(u: Snapshot, campaign: Campaign, counts: dict[ItemState, int]) -> dict[str, object]:
-    """How many items came to what, for a note. What nobody answered is in it apart."""
+    """The numbers of items by result, for a note. Items without an answer are counted apart."""
     unanswered = reviews.unanswered(u.db, campaign.id, SYSTEM)
     return {
         **{str(state): count for state, count in counts.items()},
@@ -139,8 +139,8 @@ def _outcome(u: Snapshot, campaign: Campaign, counts: dict[ItemState, int]) -> d
 
 
 def _remind(u: UnitOfWork, campaign: Campaign, counts: dict[ItemState, int]) -> None:
-    """Reminds the people for whom something waits; of a closing campaign, the leads. What was
-    missed while no process ran is sent once."""
+    """Reminds the people of their open items, and the leads of a closing campaign. Reminders that
+    were missed while no process ran are sent once."""
     if campaign.state is CampaignState.CLOSING:
         note_to_leads(u, "campaign_undone", campaign, undone=counts[ItemState.ENDING])
         next_at: int | None = u.now + UNDONE_AGAIN

@@ -1,4 +1,4 @@
-"""Finds what waits for one person in review campaigns, page by page."""
+"""Finds the items that wait for one person in review campaigns, page by page."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -52,8 +52,8 @@ class SeenCampaign:
 def waiting_page(
     world: Context, person: str, campaign_id: str = "", after: int = 0
 ) -> WaitingPage | None:
-    """What waits for this person in this campaign, or in the one that is due first, from the item
-    after number `after` on; None if nothing does. Raises StorageUnavailable."""
+    """The items that wait for this person in this campaign, or in the one that is due first, from
+    the item after number `after` on; None without any. Raises StorageUnavailable."""
     with reading(world) as u:
         for campaign in reviews.unfinished(u.db):
             if campaign_id in ("", campaign.id):
@@ -102,7 +102,7 @@ def _waiting(u: Snapshot, person: str, campaign: Campaign, after: int = 0) -> It
 
 
 def _roles_of(u: Snapshot, person: str) -> list[str]:
-    """The roles on whose items this person may decide, who is not a lead."""
+    """The roles on whose items this person, who is not a lead, may decide."""
     authority = u.authority()
     return [
         role.name

@@ -1,5 +1,5 @@
-"""Records what a stream's receiver took, and notifies the leads once when it is late and once when
-it is in time again."""
+"""Records the progress of a stream, and notifies the leads once when it is late and once when it is
+in time again."""
 
 from bot.core.audit import Event
 from bot.core.streams import lateness

@@ -1,1 +1,1 @@
-"""Connected systems: what they hold and what they should hold."""
+"""Connected systems: their real access and the access that they should have."""

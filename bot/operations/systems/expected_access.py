@@ -1,4 +1,4 @@
-"""Lists what each system should have according to our rows."""
+"""Lists the access that each system should have according to our rows."""
 
 from collections.abc import Sequence
 

@@ -73,8 +73,8 @@ def _key(finding: Finding) -> tuple[str, str, str]:
 
 
 def _still_so(u: UnitOfWork, finding: Finding) -> bool:
-    """Returns whether our rows still say the same as when the difference was found: an end may have
-    been requested since."""
+    """Returns whether our rows are as they were when the difference was found: an end may have been
+    requested since."""
     grant = grants.get(u.db, finding.grant) if finding.grant else None
     states = {lease.system: lease.state for lease in grants.leases(u.db, grant.id)} if grant else {}
     wanted = {

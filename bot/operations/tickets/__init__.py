@@ -1,1 +1,1 @@
-"""Records what ticket systems say, and ends access whose ticket is closed."""
+"""Records the answers of ticket systems, and ends access whose ticket is closed."""

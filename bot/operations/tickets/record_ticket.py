@@ -1,4 +1,4 @@
-"""Records what the ticket system said of a ticket, so that decisions judge by rows."""
+"""Records the answer of the ticket system about a ticket, so that decisions judge by rows."""
 
 import hashlib
 

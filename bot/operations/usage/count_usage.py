@@ -71,10 +71,9 @@ class UsageMeter:
         path: RecordedPath | None = None,
         agent: str = "",
     ) -> None:
-        """Counts one check, and its path if the system records paths; `agent` is what the program
-        calls itself. Raises StorageUnavailable if
-        a first use cannot be stored: then the check must be refused, because the use could not be
-        proved later."""
+        """Counts one check, and its path if the system records paths; `agent` is the program's name
+        for itself. Raises StorageUnavailable if a first use cannot be stored: then the check must
+        be refused, because the use could not be proved later."""
         now = self.world.now()
         if outcome == ALLOWED and (grant, system) not in self._known:
             record_first_use(self.world, grant, system, source, agent)

@@ -1,5 +1,5 @@
-"""Describes the use of one grant: its systems, first and last use, how often, from where, and its
-sessions."""
+"""Describes the use of one grant: its systems, the first and last use, the number of checks, their
+sources, and its sessions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -27,8 +27,8 @@ def claim_look(world: Context, system: str, slot: int) -> bool:
 
 
 def record_sessions(world: Context, system: str, found: Sequence[Session], asked_at: int) -> None:
-    """Records the sessions that were open on the system at `asked_at` (UTC seconds). What another
-    process saw there later stays. Raises StorageUnavailable."""
+    """Records the sessions that were open on the system at `asked_at` (UTC seconds). Newer results
+    of another process stay. Raises StorageUnavailable."""
     with unit(world) as u:
         key_values.bind(u.db, OBSERVED.format(system), "yes")
         known = {
