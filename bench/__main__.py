@@ -91,9 +91,8 @@ def main() -> None:
 def run(names: list[str], scale: Scale) -> int:
     """Prints the table; the exit code is 1 only when something could not be measured."""
     began, failed, lines, took = time.monotonic(), [], list[tuple[str, Line]](), dict[str, float]()
-    logging.disable(
-        logging.CRITICAL
-    )  # of the sandbox, whose calls are cut off at the end of a figure
+    # Of the sandbox, whose calls are cut off at the end of a figure.
+    logging.disable(logging.CRITICAL)
     print(f"{scale.name}: {scale.rounds} rounds, medians, legs interleaved. {machine()}")
     show(HEAD)
     with ExitStack() as stack:

@@ -35,8 +35,7 @@ class Clock:
         """The time with its fraction, to sleep until the next whole second."""
         with self._lock:
             wall = self._wall()
-            steady = (
-                self._steady()
-            )  # read after the other: a delayed thread must not push the time ahead
+            # Read after the other: a delayed thread must not push the time ahead.
+            steady = self._steady()
             self._ahead = max(self._ahead, wall - steady)
             return self._ahead + steady

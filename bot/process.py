@@ -349,9 +349,8 @@ def _mark(base: Services) -> None:
     try:
         mark_time(base.world)
     except StorageUnavailable as error:
-        log.warning(
-            "the time of the stop is not kept: %s", error
-        )  # the next start may count a minute too little
+        # The next start may count a minute too little.
+        log.warning("the time of the stop is not kept: %s", error)
 
 
 def _ready(

@@ -22,9 +22,8 @@ is computed."""
 MOST_KNOWN = 4096
 """The most verified tokens that are remembered, by their hash. Beyond it, all are forgotten."""
 
-_SHAPE = re.compile(
-    r"\.?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}"
-)  # payload, dot, HMAC-SHA256 in base64url
+# Payload, dot, HMAC-SHA256 in base64url.
+_SHAPE = re.compile(r"\.?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}")
 _SEAL = re.compile(r"[0-9a-f]{8}\.[A-Za-z0-9_-]{43}")
 _JTI = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

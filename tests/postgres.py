@@ -17,11 +17,12 @@ from typing import Any
 from storage.database import Database
 
 TEMPLATE = "migrated"
+# Nothing here has to survive a crash.
 FAST = (
     "fsync = off",
     "synchronous_commit = off",
     "full_page_writes = off",
-)  # nothing here has to survive a crash
+)
 
 DISCONNECT = """
 SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity

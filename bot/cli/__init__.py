@@ -96,7 +96,6 @@ def main() -> None:
     os.umask(0o077)  # the database holds reasons, people and tokens: no other account may read it
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(
-                errors="replace"
-            )  # a name that the terminal lacks must not end a list
+            # A name that the terminal lacks must not end a list.
+            stream.reconfigure(errors="replace")
     cli(prog_name="access-bot")

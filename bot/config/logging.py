@@ -65,9 +65,8 @@ def configure(level: str, style: str) -> None:
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     logging.getLogger("slack_bolt").setLevel(logging.ERROR)  # warns of what we do on purpose
     logging.getLogger("slack_sdk.webhook").setLevel(logging.CRITICAL)  # it raises what it logs
-    logging.getLogger("psycopg").setLevel(
-        logging.ERROR
-    )  # it warns of errors that it also raises, and quotes values
+    # It warns of errors that it also raises, and quotes values.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 class OncePerMinute:

@@ -92,9 +92,8 @@ class Systems:
         again."""
         system = self._find(name)
         if (system is None or system.connector != kind) and self.abilities(kind).in_our_rows:
-            system = System(
-                name, kind, {}
-            )  # its access is in our database and does not need roles.toml
+            # Its access is in our database and does not need roles.toml.
+            system = System(name, kind, {})
         elif system is None:
             raise NotCalled(
                 f"{name} was removed from roles.toml while access to it is still active: "

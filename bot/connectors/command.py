@@ -40,9 +40,8 @@ _HANDED_ON: Mapping[str, str] = {"PATH": os.defpath, "HOME": "/", "LANG": "C.UTF
 """The variables of our environment that the executable gets, with defaults for those that we don't
 have."""
 
-_ESCAPE = re.compile(
-    r"\x1b\[[0-9;?]*[ -/]*[@-~]"
-)  # ECMA-48 section 5.4: colours, and moves of the cursor
+# ECMA-48 section 5.4: colours, and moves of the cursor.
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 class Command(DocumentConnector):

@@ -73,9 +73,8 @@ class SharedMembership:
                 self._give(membership)
 
     def _give(self, membership: Membership) -> None:
-        ours = self._memberships.of_thing(
-            self._name, membership.account, membership.thing
-        )  # before the call: a revocation calls, then forgets
+        # Before the call: a revocation calls, then forgets.
+        ours = self._memberships.of_thing(self._name, membership.account, membership.thing)
         if (
             not ours
             and self._members.has(membership.account, membership.thing) is not MembershipState.NOT

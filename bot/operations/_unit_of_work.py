@@ -125,9 +125,8 @@ class Context:
         """The members of groups; read again only when another process or Slack changed them. Groups
         that Slack has not given for GROUPS_LAST are unknown, unless `however_old`."""
         known, value = self._directory.held
-        version, read_at = people.version(
-            self.db
-        )  # before the rows: a change between the two is seen next time
+        # Before the rows: a change between the two is seen next time.
+        version, read_at = people.version(self.db)
         if known != version:
             value = people.directory(self.db)
             self._directory.held = (version, value)

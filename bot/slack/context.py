@@ -91,9 +91,8 @@ def admit(ctx: ListenerContext, said: Payload, action: str) -> Person | Refused:
     person = refuse_other_workspace(ctx, said) or find_or_look_up(ctx, said.person)
     if isinstance(person, Person):
         if person.ineligible_reason() is None:
-            learn_leads(
-                ctx
-            )  # before the next line: the leads may be a group that was not read for a while
+            # Before the next line: the leads may be a group that was not read for a while.
+            learn_leads(ctx)
             person = _confirmed_lead(ctx, person)
         if (unfit := person.ineligible_reason()) is None:
             return person

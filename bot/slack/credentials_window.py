@@ -144,9 +144,8 @@ class CredentialsWindow:
                 break
             except SystemUnavailable as error:
                 if isinstance(error, OutcomeUnknown):
-                    self._opened = Opened(
-                        self._opened.id, ""
-                    )  # it may have been done, and the hash be another
+                    # It may have been done, and the hash be another.
+                    self._opened = Opened(self._opened.id, "")
                 log.warning("the window for %s is not filled yet: %s", self._shown.grant.id, error)
                 time.sleep(min(error.retry_after or PAUSE, LONGEST_PAUSE))
             except SystemRefused as refused:

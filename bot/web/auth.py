@@ -16,9 +16,8 @@ from bot.web.original_request import original_request
 from bot.web.responses import Answer, Header, as_text, header_values
 from bot.web.token_check import TokenChecks, source_address, user_agent
 
-_PLAIN = re.compile(
-    r"[!-$&-~]+"
-)  # the characters that a header may hold unchanged; not %, because it begins an escape
+# The characters that a header may hold unchanged; not %, because it begins an escape.
+_PLAIN = re.compile(r"[!-$&-~]+")
 
 NO_TOKEN = as_text(
     401,

@@ -148,9 +148,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MOST_PIPELINED:
             self.transport.abort()
-            raise ConnectionAbortedError(
-                "too many requests wait for their answers"
-            )  # the parser stops
+            # The parser stops.
+            raise ConnectionAbortedError("too many requests wait for their answers")
         self._unread = 0
         self._since = self.loop.time()
         super().on_message_begin()

@@ -29,10 +29,11 @@ class CommitWatcher:
         self._seen: int | None = None
 
     def look(self) -> None:
+        # Only after everything was read, and on the same connection.
         seen, self._seen = (
             self._seen,
             None,
-        )  # only after everything was read, and on the same connection
+        )
         version = self._version()
         if version == 0 or version != seen:
             for look in self._looks:

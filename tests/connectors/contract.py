@@ -318,9 +318,8 @@ class Contract:
         self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher
     ) -> None:
         grant = made.a_started(made.a_request("it"))
-        it.grant(
-            order_of(made, grant, rig)
-        )  # the system was called, and the result is not recorded yet
+        # The system was called, and the result is not recorded yet.
+        it.grant(order_of(made, grant, rig))
         release_grant(made.world, grant.id, grant.person)
         assert _turned(made, delivery, grant) is GrantState.ENDED
         assert not it.read_back(order_of(made, grant, rig))

@@ -124,9 +124,8 @@ class Host:
     @contextmanager
     def running(self) -> Iterator[Host]:
         if os.getuid() == 0:
-            Path("/run/sshd").mkdir(
-                mode=0o755, exist_ok=True
-            )  # where it separates privileges; made at boot otherwise
+            # Where it separates privileges; made at boot otherwise.
+            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         with self.log.open("wb") as log:
             process = self._start(log.fileno())
         try:

@@ -123,9 +123,8 @@ def test_an_account_that_may_too_much_or_too_little_is_told(server: PasswordServ
             {"it": ACTIONS}
         )
         assert problem == "our account root_too is a superuser; it needs only CREATEROLE"
-        assert (
-            connector(url(server.port, user="root_too", password="x")).check({}) == []
-        )  # it is well, for all that
+        # It is well, for all that.
+        assert connector(url(server.port, user="root_too", password="x")).check({}) == []
         (problem,) = connector(url(server.port, user="weak", password="x")).check({"it": ACTIONS})
         assert problem == "our account weak may not create roles: ALTER ROLE weak CREATEROLE"
     finally:

@@ -106,9 +106,8 @@ def test_its_children_are_ended_with_it(tmp_path: Path) -> None:
 def test_a_child_that_outlives_it_is_ended_and_not_waited_for(
     tmp_path: Path,
 ) -> None:
-    ran = shell(
-        f"sleep 60 & echo $! > {tmp_path}/child; echo done"
-    )  # the child holds its output open
+    # The child holds its output open.
+    ran = shell(f"sleep 60 & echo $! > {tmp_path}/child; echo done")
     assert (ran.code, ran.out) == (0, b"done\n")
     until(lambda: gone((tmp_path / "child").read_text()))
 

@@ -30,9 +30,10 @@ from tests.builders import a_policy
 
 ANA, BEN, CARA = "U0ANA", "U0BEN", "U0CARA"
 LEADS = frozenset({ANA, BEN, CARA})
+# Fmt: skip.
 DIRECTORY = Directory(
     {"S1": LEADS, "@db-leads": LEADS}, {"ben@x": BEN}, frozenset({"U0GONE"}), {"@db-leads": "S1"}
-)  # fmt: skip
+)
 AUTHORITY = Authority(DIRECTORY)
 
 

@@ -22,19 +22,45 @@ UTC = ZoneInfo("UTC")
 
 
 def asked(id: str = "r1", **changes: Any) -> Request:
+    # Fmt: skip.
     request = Request(
-        id, "U1", "shop", ("s",), ("a",), "f", HOUR, "because", "", None,
-        RequestState.APPROVED, SINCE + 100, SINCE + DAY, decided_at=SINCE + 160, decided_by="U2",
-    )  # fmt: skip
+        id,
+        "U1",
+        "shop",
+        ("s",),
+        ("a",),
+        "f",
+        HOUR,
+        "because",
+        "",
+        None,
+        RequestState.APPROVED,
+        SINCE + 100,
+        SINCE + DAY,
+        decided_at=SINCE + 160,
+        decided_by="U2",
+    )
     return replace(request, **changes)
 
 
 def grant(id: str = "g1", **changes: Any) -> Grant:
+    # Fmt: skip.
     made = Grant(
-        id, "r1", "U1", "shop", ("s",), ("a",), GrantState.ENDED, HOUR, SINCE + 200,
-        SINCE + 200 + HOUR, SINCE + DAY, started_at=SINCE + 200,
-        end_reason=EndReason.EXPIRED, ended_at=SINCE + 200 + HOUR,
-    )  # fmt: skip
+        id,
+        "r1",
+        "U1",
+        "shop",
+        ("s",),
+        ("a",),
+        GrantState.ENDED,
+        HOUR,
+        SINCE + 200,
+        SINCE + 200 + HOUR,
+        SINCE + DAY,
+        started_at=SINCE + 200,
+        end_reason=EndReason.EXPIRED,
+        ended_at=SINCE + 200 + HOUR,
+    )
     return replace(made, **changes)
 
 

@@ -37,20 +37,46 @@ BEFORE = ("everyone",)
 
 
 def asked(n: int, **changes: Any) -> Request:
+    # Fmt: skip.
     request = Request(
-        f"r{n}", f"U{n % 3}", ROLE.name, ROLE.systems, ROLE.actions, "f", HOUR, "why", "", None,
-        RequestState.APPROVED, AT + n * DAY, AT, decided_at=AT + n * DAY, decided_by="U9",
-    )  # fmt: skip
+        f"r{n}",
+        f"U{n % 3}",
+        ROLE.name,
+        ROLE.systems,
+        ROLE.actions,
+        "f",
+        HOUR,
+        "why",
+        "",
+        None,
+        RequestState.APPROVED,
+        AT + n * DAY,
+        AT,
+        decided_at=AT + n * DAY,
+        decided_by="U9",
+    )
     return replace(request, **changes)
 
 
 def given(n: int, **changes: Any) -> Grant:
     start = AT + n * DAY
+    # Fmt: skip.
     grant = Grant(
-        f"g{n}", f"r{n}", f"U{n % 3}", ROLE.name, ROLE.systems, ROLE.actions, GrantState.ENDED,
-        HOUR, start, start + HOUR, start + DAY, started_at=start,
-        end_reason=EndReason.EXPIRED, ended_at=start + HOUR,
-    )  # fmt: skip
+        f"g{n}",
+        f"r{n}",
+        f"U{n % 3}",
+        ROLE.name,
+        ROLE.systems,
+        ROLE.actions,
+        GrantState.ENDED,
+        HOUR,
+        start,
+        start + HOUR,
+        start + DAY,
+        started_at=start,
+        end_reason=EndReason.EXPIRED,
+        ended_at=start + HOUR,
+    )
     return replace(grant, **changes)
 
 

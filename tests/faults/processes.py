@@ -217,10 +217,11 @@ def _assert_said(company: Company, requests: set[str], times: int, undelivered: 
             )
     assert cards and begun, "buttons of requests and of grants were posted"
     assert max(cards.values()) <= times
+    # A reminder.
     assert (
         max((count for grant, count in begun.items() if re.match("g", grant)), default=0)
         <= times + 1
-    )  # a reminder
+    )
     missing = requests - cards.keys() - _closed_unposted(company)
     assert len(missing) <= undelivered, missing
 

@@ -50,9 +50,8 @@ def test_access_ends_on_time_at_the_latest(company: Company) -> None:
             assert bot.stop() == 0
     set_back(company, 60)
     start(company)
-    until(
-        lambda: company.grant(who, "brief")[1] == "ended", 45
-    )  # without the correction it would be 60 s more
+    # Without the correction it would be 60 s more.
+    until(lambda: company.grant(who, "brief")[1] == "ended", 45)
     assert company.events(event="process:clock:corrected")
     until(
         lambda: any(

@@ -84,10 +84,13 @@ def _rewrite(made: Made, since: int) -> None:
     forged = _rechained(made, since)
     head = (len(forged) + since - 1, str(forged[-1][-1]))
     inserts = [_do(f"INSERT INTO audit ({NAMES}) VALUES ({MARKS})", *row) for row in forged]
+    # Fmt: skip.
     _unguarded(
-        made, _do("DELETE FROM audit WHERE seq >= ?", since), *inserts,
+        made,
+        _do("DELETE FROM audit WHERE seq >= ?", since),
+        *inserts,
         _do("UPDATE audit_head SET seq = ?, hash = ?, seal = 'forged'", *head),
-    )  # fmt: skip
+    )
 
 
 def _append_beside(made: Made) -> None:

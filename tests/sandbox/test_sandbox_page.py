@@ -393,9 +393,8 @@ def test_a_form_is_filled_in_the_readers_zone_and_its_errors_come_back(
     }
     state = sent.get(timeout=5)
     assert state["why"]["why"]["value"] == "because"
-    assert (
-        state["when"]["when"]["selected_date_time"] == 1795367100
-    )  # 17:05 UTC, three hours behind in São Paulo
+    # 17:05 UTC, three hours behind in São Paulo.
+    assert state["when"]["when"]["selected_date_time"] == 1795367100
     with pytest.raises(SandboxError, match="view_not_found"):
         as_("ben").do("submit", view_id=view["id"], values={})
     ana.do("close", view_id=view["id"])

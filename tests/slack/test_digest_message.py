@@ -47,10 +47,21 @@ def a_week() -> dict[str, Any]:
     asked = a_request(created_at=START - 900)
     decided = {"decided_at": START - 600, "decided_by": "U0BEN"}
     given = replace(asked, state=RequestState.APPROVED, **decided)
+    # Fmt: skip.
     review = EmergencyReview(
-        "r8", "g8", "U0ANA", "orders-read", Urgency.EMERGENCY, "U0ANA", True, START, None,
-        START + 60, "U0LEA", "It was right.",
-    )  # fmt: skip
+        "r8",
+        "g8",
+        "U0ANA",
+        "orders-read",
+        Urgency.EMERGENCY,
+        "U0ANA",
+        True,
+        START,
+        None,
+        START + 60,
+        "U0LEA",
+        "It was right.",
+    )
     return {
         "had": [held, ended("g1"), ended("g2")],
         "settled": [

@@ -587,9 +587,8 @@ def test_every_button_has_one_id_and_a_label_for_screen_readers(
 ) -> None:
     for button in elements(render(HOSTILE), "button"):
         if button["text"]["text"] != "Request access":
-            known = re.fullmatch(
-                "[a-z0-9-]+(:[0-9]+)?", button["value"]
-            )  # an id, a role, or a page of Home
+            # An id, a role, or a page of Home.
+            known = re.fullmatch("[a-z0-9-]+(:[0-9]+)?", button["value"])
             assert known or from_more(button["value"])
             assert button["accessibility_label"].startswith(button["text"]["text"] + ": ")
 

@@ -147,9 +147,8 @@ class TestTurns:
         _add(database, _of("ana", "#shop"), _of("ana", "#shop"))
         _add(database, _of("ana", "#shop", Kind.THREAD_NOTE), _of("ben", "#shop", Kind.THREAD_NOTE))
         (post,) = _claim(database)
-        assert (
-            _behind(database, post, (Kind.THREAD_NOTE,), 2) == []
-        )  # a message of Ana's is between the two
+        # A message of Ana's is between the two.
+        assert _behind(database, post, (Kind.THREAD_NOTE,), 2) == []
         assert _served_after(database, post) == [
             ("ben", "thread_note"),
             ("ana", "post_approval"),

@@ -173,9 +173,8 @@ def test_sqlite_finds_by_an_index(sqlite_url: str, name: str) -> None:
 @pytest.mark.parametrize("name", HOT)
 def test_postgresql_finds_by_an_index(postgres_url: str, name: str) -> None:
     with _listening(postgres_url) as db:
-        db.run(
-            "SET LOCAL enable_seqscan = off"
-        )  # the tables are empty: this asks whether an index could serve
+        # The tables are empty: this asks whether an index could serve.
+        db.run("SET LOCAL enable_seqscan = off")
         db.heard.clear()
         HOT[name](db)
         for sql, values in list(db.heard):

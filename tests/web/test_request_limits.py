@@ -58,9 +58,8 @@ def _sent_until_hung_up(port: int, start: bytes, more: bytes) -> int:
     ids=["headers", "one header", "a path", "a chunk's extension", "trailers"],
 )
 def test_an_endless_request_is_not_kept_in_memory(port: int, start: bytes, more: bytes) -> None:
-    assert (
-        _sent_until_hung_up(port, start, more) < 20_000_000
-    )  # fits into the sockets of both sides
+    # Fits into the sockets of both sides.
+    assert _sent_until_hung_up(port, start, more) < 20_000_000
     assert httpx2.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 200
 
 
@@ -119,9 +118,8 @@ class Waiting:
         try:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"x" * 50_000_000, "more_body": True})
-            await send(
-                {"type": "http.response.body", "body": b""}
-            )  # waits until it was taken, or nobody is there
+            # Waits until it was taken, or nobody is there.
+            await send({"type": "http.response.body", "body": b""})
         finally:
             self.gone.set()
 

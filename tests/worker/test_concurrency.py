@@ -217,9 +217,8 @@ def test_a_role_of_several_systems_is_active_when_all_are_and_shows_progress(
     made.clock.at += 60
     delivery.drain(Queue.START)
     assert made.grant(grant.id).state is GrantState.ACTIVE
-    assert (
-        made.grant(grant.id).ends_at == made.clock.at - 60 + grant.duration
-    )  # the first system has had it since then
+    # The first system has had it since then.
+    assert made.grant(grant.id).ends_at == made.clock.at - 60 + grant.duration
     assert "of 2 systems" not in shown(made, grant)
 
 

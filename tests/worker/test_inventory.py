@@ -431,7 +431,6 @@ def test_the_leads_hear_of_a_night_that_found_something_and_of_no_other(place: P
     assert place.sent_notes() == ["reconciled"]
     facts = place.slack.sent[-1][0][1]
     assert (facts["excess"], facts["missing"], facts["places"]) == (1, 0, ["files"])
-    assert (
-        facts["unasked"] == []
-    )  # nothing is known to be in the dark, so nothing had to be asked there
+    # Nothing is known to be in the dark, so nothing had to be asked there.
+    assert facts["unasked"] == []
     assert place.made.grant(grant.id).state is GrantState.ACTIVE

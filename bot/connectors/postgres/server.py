@@ -158,9 +158,8 @@ def _own_address(params: Mapping[str, Any]) -> str:
     ports = str(params.get("port") or "5432").split(",")
     pairs = zip(hosts, ports if len(ports) == len(hosts) else ports * len(hosts), strict=False)
     theirs = [name for name in ("sslmode", "channel_binding") if name in params]
-    theirs += ["sslrootcert"] * (
-        params.get("sslrootcert") == "system"
-    )  # other values are files on our machine
+    # Other values are files on our machine.
+    theirs += ["sslrootcert"] * (params.get("sslrootcert") == "system")
     known = "&".join(f"{name}={params[name]}" for name in theirs)
     places = ",".join(f"{_host(host)}:{port}" for host, port in pairs)
     return f"{places}/{quote(params['dbname'], safe='')}{'?' if known else ''}{known}"

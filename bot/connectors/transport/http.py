@@ -28,9 +28,8 @@ LONGEST_WAIT = 900
 """The longest Retry-After in seconds that we accept: a server that says "next year" must not delay
 a revocation."""
 
-_HEADER = re.compile(
-    r"[\x20-\x7e]*"
-)  # visible ASCII and spaces of RFC 9110 section 5.5; no line breaks
+# Visible ASCII and spaces of RFC 9110 section 5.5; no line breaks.
+_HEADER = re.compile(r"[\x20-\x7e]*")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -76,9 +76,8 @@ class FlagRaiser:
                 if batch.is_last:
                     break
         except Exception:
-            self._stored = (
-                -1
-            )  # the index may have facts that were not stored, so they are read again
+            # The index may have facts that were not stored, so they are read again.
+            self._stored = -1
             raise
         return count
 

@@ -13,9 +13,8 @@ _MOST = 1000
 def post_waiting(u: UnitOfWork) -> None:
     """Queues a post of each to the first of its channels that accepts messages. If all channels of
     some requests refuse, only the oldest is tried: when it is accepted, the others follow."""
-    posting = outbox.posting(
-        u.db
-    )  # read before the requests: a post that finishes in between has a copy
+    # Read before the requests: a post that finishes in between has a copy.
+    posting = outbox.posting(u.db)
     failing = {key.removeprefix(FAILING) for key, _ in key_values.beginning(u.db, FAILING)}
     tried: set[str] = set()
     for request in requests.unposted(u.db, _MOST):

@@ -143,9 +143,8 @@ def people_to_check(world: Context, started: int, seconds: int) -> list[str]:
     waiting.sort(key=lambda each: each[1])  # stable: equal times keep their order
     most = -(-max(50, len(waiting)) * seconds // 60)
     due = max(WITHIN, -(-len(waiting) // most) * seconds) - world.now()
-    later = (
-        max(0, (seen + due) // seconds) for _, seen in waiting
-    )  # the number of times each may still be postponed
+    # The number of times each may still be postponed.
+    later = (max(0, (seen + due) // seconds) for _, seen in waiting)
     needed = max((place - most * times for place, times in enumerate(later, 1)), default=0)
     return [person for person, _ in waiting[: max(0, min(needed, most))]]
 

@@ -45,14 +45,12 @@ def record_loaded(world: Context, policy: Policy, revision: str = "") -> list[Ch
     """
     with unit(world) as u:
         key_values.put(u.db, _REJECTED, "")
-        other_text = key_values.put(
-            u.db, _LOADED, policy.digest
-        )  # other processes wait from here on
+        # Other processes wait from here on.
+        other_text = key_values.put(u.db, _LOADED, policy.digest)
         key_values.put(u.db, POLICY_IN_FORCE, policy.version)
         old, new = key_values.get(u.db, _SUMMARY), summary(policy)
-        other_meaning = key_values.put(
-            u.db, _SUMMARY, json.dumps(new)
-        )  # the environment may have changed, too
+        # The environment may have changed, too.
+        other_meaning = key_values.put(u.db, _SUMMARY, json.dumps(new))
         to_keep = key_values.put(u.db, _TEXT, policy.digest)
         if not other_text and not other_meaning and not to_keep:
             return []

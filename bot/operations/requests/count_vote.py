@@ -84,9 +84,8 @@ def _told(outcome: Outcome, voter: str, channel: str) -> Iterator[Effect]:
         note, facts = said
         yield effects.answer(voter, channel, note, **facts)
     if not channel:
-        yield effects.publish_home(
-            voter
-        )  # pressed in Home, or in a form opened there: nothing else redraws it
+        # Pressed in Home, or in a form opened there: nothing else redraws it.
+        yield effects.publish_home(voter)
 
 
 def _answer(outcome: Outcome) -> tuple[str, dict[str, object]] | None:
