@@ -1,1 +1,1 @@
-"""What an administrator configures: settings, logging and roles.toml."""
+"""Reads the configuration: settings, logging and roles.toml."""

@@ -63,8 +63,8 @@ def configure(level: str, style: str) -> None:
     for name in NOISY:
         logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(level)))
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
-    logging.getLogger("slack_bolt").setLevel(logging.ERROR)  # warns of what we do on purpose
-    logging.getLogger("slack_sdk.webhook").setLevel(logging.CRITICAL)  # it raises what it logs
+    logging.getLogger("slack_bolt").setLevel(logging.ERROR)  # its warnings are intended here
+    logging.getLogger("slack_sdk.webhook").setLevel(logging.CRITICAL)  # it also raises these errors
     # It warns of errors that it also raises, and quotes values.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
 
@@ -79,7 +79,7 @@ class OncePerMinute:
         self._seen: dict[str, tuple[float, int]] = {}
 
     def due(self, key: str) -> str | None:
-        """None during the key's minute, else the end of the line: how many lines were left out."""
+        """None during the key's minute, else the end of the line: the number of lines left out."""
         now = self._steady()
         with self._lock:
             since, left_out = self._seen.get(key, (float("-inf"), 0))

@@ -21,7 +21,7 @@ ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - only where a platform sets PORT, see _de
 
 
 class Need(enum.Enum):
-    """What a command needs beyond a database and a roles file."""
+    """The needs of a command beyond a database and a roles file."""
 
     SLACK = "calls Slack"
     EVENTS = "receives events from Slack, over Socket Mode or HTTP"
@@ -29,7 +29,7 @@ class Need(enum.Enum):
     KEYS = "signs or reads access tokens, or seals what it does in the audit log"
 
 
-# What each command needs. `migrate`, `check`, `keys` and `manifest` need none of it.
+# The needs of each command. `migrate`, `check`, `keys` and `manifest` need nothing.
 #
 # A command that reads or writes rows needs the keys: every act, reading included, goes into the
 # audit log, whose last record is sealed with them. Such a command ignores the variables of Slack
@@ -97,7 +97,7 @@ def load_settings(
     `dotenv`.
 
     The environment overrides the file; `dotenv=None` means no file; an empty value counts as not
-    set. A PORT in the environment changes the default of HOST. `need` is what the command needs
+    set. A PORT in the environment changes the default of HOST. `need` has the command's needs
     (`NEEDS`). Every secret may also be in a file named by NAME_FILE. `Settings.environ` fills in
     `${NAME}` in roles.toml. Raises ConfigError with every problem, never with a value.
     """
@@ -117,7 +117,7 @@ def load_settings(
     return Settings(**values, environ=texts)
 
 
-# --- where a value comes from
+# --- the source of a value
 
 
 def _default(name: str, variable: Variable, environ: Mapping[str, str]) -> str:

@@ -135,15 +135,15 @@ def for_order(systems: Systems, order: ProvisionOrder) -> Connector:
 
 
 def target_of(connector: Connector) -> str:
-    """Where its settings lead, or "" if the connector does not report it."""
+    """The address of its settings, or "" if the connector does not report it."""
     return connector.target if isinstance(connector, Located) else ""
 
 
 def make(
     system: System, tools: ConnectorDeps, kinds: Mapping[str, ConnectorKind] = KINDS
 ) -> Connector:
-    """A connector for this system that redacts its secrets. Raises SystemUnavailable with what is
-    missing or wrong."""
+    """A connector for this system that redacts its secrets. Raises SystemUnavailable with the
+    problem of its settings."""
     with Redaction(system).calling():
         return redacting(_made(system, tools, kinds), system)
 

@@ -1,4 +1,4 @@
-"""Finds actions that are broad by their name, whatever the kind of system is."""
+"""Finds actions that are broad by their name, on every kind of system."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Broad = Sequence[tuple[re.Pattern[str], str]]
 
 
 def broad_name(action: str) -> str:
-    """Why an action with this name may give more than needed, or ""."""
+    """The reason why an action with this name may give more than needed, or ""."""
     return _first(_ANYWHERE, action) or administrators(action)
 
 
@@ -20,7 +20,7 @@ def broad_in(known: Broad) -> Callable[[str], str]:
 
 
 def administrators(action: str) -> str:
-    """Why a name may be an administrator's, or ""."""
+    """The reason why a name may be an administrator's, or ""."""
     return (
         LIKE_ADMIN if _ADMIN.search(_CAMEL.sub("-", action)) and not _READS.search(action) else ""
     )

@@ -200,8 +200,8 @@ class Certificates(Protocol):
         """Whether certificates may be issued, or an issued one is still valid."""
 
     def open_at(self, system: str) -> Mapping[str, tuple[bool, int]]:
-        """The grants with access: whether more certificates may be issued, and how many are
-        valid."""
+        """The grants with access: whether more certificates may be issued, and the number of valid
+        ones."""
 
     def key_of(self, person: str) -> str:
         """The public key that this person gave last, or ""."""
@@ -232,7 +232,8 @@ settings."""
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectorKind(SystemKind):
-    """What a connector's module exports: one kind of system, and how its connector is made."""
+    """The export of a connector's module: one kind of system, with the function that makes its
+    connector."""
 
     make: Make
     """Imports an optional library only when it is called."""

@@ -34,7 +34,7 @@ TRY_AGAIN = 75
 """EX_TEMPFAIL of sysexits.h."""
 
 MOST_WORDS = 300
-"""How many of the last characters of standard error go into the record."""
+"""The number of the last characters of standard error that are recorded."""
 
 _HANDED_ON: Mapping[str, str] = {"PATH": os.defpath, "HOME": "/", "LANG": "C.UTF-8"}
 """The variables of our environment that the executable gets, with defaults for those that we don't

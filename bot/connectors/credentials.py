@@ -19,7 +19,7 @@ from bot.core.observed import AccessInstructions, CredentialAnswer
 log = logging.getLogger(__name__)
 
 THREADS, EACH = 16, 4
-"""How many systems are called at the same time, and how many calls one system gets."""
+"""The most systems that are called at the same time, and the most calls to one system."""
 
 NOTHING = AccessInstructions({}, ("There is nothing to copy: sign in there as yourself.",))
 

@@ -48,7 +48,7 @@ class Teams:
         self._place = urlsplit(url).netloc
         self._site = "github.com" if url.rstrip("/") == API else self._place
 
-    # --- who
+    # --- the account of a person
 
     def account(self, order: ProvisionOrder) -> str:
         if named := order.names.get("github"):
@@ -110,7 +110,7 @@ class Teams:
         user = self._rest.get("user", account)
         return None if user is None else str(user["login"])
 
-    # --- what
+    # --- the team of an action
 
     def thing(self, action: str) -> str:
         found = self._rest.get("orgs", self._org, "teams", action)

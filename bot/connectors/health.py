@@ -121,7 +121,7 @@ def check_all(
 def problems_of(
     systems: Systems, system: System, roles: Mapping[str, Sequence[str]] | None = None
 ) -> list[str] | None:
-    """Returns the problems of a system and of what `roles` do there; None if its connector has no
-    live check."""
+    """Returns the problems of a system and of the actions of `roles` on it; None if its connector
+    has no live check."""
     connector = systems.of(system.name, system.connector)
     return [*connector.check(roles or {})] if isinstance(connector, Checks) else None

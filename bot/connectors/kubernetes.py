@@ -114,7 +114,7 @@ class Kubernetes:
             ),
         )
 
-    # --- what a binding says
+    # --- the content of a binding
 
     def _binding(self, grant: str, name: str, action: str, user: str) -> dict[str, Any]:
         return {
@@ -134,7 +134,7 @@ class Kubernetes:
             return {"apiGroup": RBAC, "kind": "ClusterRole", "name": action}
         raise SystemRefused("no_role", f"there is no Role or ClusterRole {action}")
 
-    # --- what is there
+    # --- the access that exists
 
     def list_active(self) -> Iterator[ObservedAccess]:
         """One for each grant; `name` has all of its bindings."""

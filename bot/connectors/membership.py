@@ -1,7 +1,7 @@
 """Shared access, such as a group membership: several grants of a person may give the same one.
 
-A revocation removes only what a grant gave and no other grant still needs. Each system implements
-`Members`.
+A revocation removes the actions of its grant that no other grant still needs. Each system
+implements `Members`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ class Members(Protocol):
         """The thing that the action names."""
 
     def has(self, account: str, thing: str) -> MembershipState:
-        """NOT only if that is certain: what we can't see may exist."""
+        """NOT only if that is certain: a membership that we can't see may exist."""
 
     def give(self, account: str, thing: str) -> None: ...
 
@@ -136,7 +136,7 @@ class SharedMembership:
         for trouble in self._members.troubles():
             raise SystemUnavailable(trouble)
 
-    # --- what is there
+    # --- the access that exists
 
     def list_active(self) -> Iterator[ObservedAccess]:
         """One for each grant and account that still has something of it."""

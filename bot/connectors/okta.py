@@ -103,7 +103,7 @@ class Groups:
         return MembershipState.NOT
 
     def _listed(self, account: str, thing: str) -> bool:
-        """For a user whom Okta does not show: every other user has a group, that of everyone."""
+        """For a user whom Okta does not show: every other user is in one group, Everyone."""
         pages = self._rest.pages("api", "v1", "groups", thing, "users", limit="1000")
         return any(user["id"] == account for page in pages for user in page)
 

@@ -171,7 +171,7 @@ def _base64_of(data: bytes) -> Iterator[str]:
                 yield form
 
 
-# --- a connector's members, by what they give
+# --- a connector's members, by their results
 
 _CALLS = (
     "grant",

@@ -26,7 +26,7 @@ def _told(world: World, kind: str, user: User) -> Json:
 
 
 def create_user(world: World, asked: Json) -> Json:
-    """A new person; with `join` (default) the app hears team_join."""
+    """Creates a person; with `join` (default) the app gets the event team_join."""
     join = asked.pop("join", True)
     asked.setdefault("id", world.workspace.new_id("U"))
     asked.setdefault("email", f"{asked['name']}@example.com")
@@ -197,8 +197,8 @@ def set_link(world: World, asked: Json) -> None:
 
 
 def gate_answered(world: World, asked: Json) -> None:
-    """A gate beside the workspace admitted or refused a browser: {open, who}, `who` being an
-    e-mail.
+    """Records that a gate beside the workspace admitted or refused a browser: {open, who}, `who`
+    being an e-mail.
 
     An open page polls its gate, so only the first answer, a different one, and one after a break
     are news.

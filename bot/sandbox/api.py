@@ -69,7 +69,7 @@ def token_of(request: Request, args: Json) -> str:
 
 
 def refuse_token(world: World, method: str, token: str) -> None:
-    """Raises what Slack answers to a token that is missing, wrong, revoked or of the other kind."""
+    """Raises Slack's error for a token that is missing, wrong, revoked or of the other kind."""
     app, wanted = world.workspace.app, METHODS[method].token
     if wanted == "none":
         return
@@ -93,7 +93,7 @@ def granted(world: World, method: str) -> list[str]:
 
 
 def refuse_call(world: World, method: str, args: Json) -> None:
-    """Raises missing_scope, or what is wrong with the arguments."""
+    """Raises missing_scope, or the error about the arguments."""
     scopes = granted(world, method)
     needed = missing_scopes(method, set(scopes))
     if needed:
@@ -151,7 +151,7 @@ def attempt(world: World, method: str, args: Json, token: str) -> Answer:
         return 200, {"ok": False, "error": refused.error, **refused.more}, {}
 
 
-# What a fault answers instead of the method; {kind: f(value)}.
+# The answers of faults instead of the method; {kind: f(value)}.
 INSTEAD: dict[str, Callable[[float], Answer]] = {
     "rate_limited": ratelimited,
     "http": lambda status: (int(status), {}, {}),

@@ -14,8 +14,7 @@ Json = dict[str, Any]
 
 @dataclass
 class Inspection:
-    """One walk over a message or view: its problems, its total of characters and what it
-    counted."""
+    """One walk over a message or view: its problems, its total of characters and its counts."""
 
     surface: str
     problems: list[str] = field(default_factory=list)

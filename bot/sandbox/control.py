@@ -29,7 +29,7 @@ NEWEST = 500
 
 
 def info(world: World, asked: Json) -> Json:
-    """The app's environment, how many sockets are open, and how many windows of the page."""
+    """The app's environment, the number of open sockets, and the number of windows of the page."""
     app = world.workspace.app
     return {
         "environment": {

@@ -1,8 +1,8 @@
-"""Plays one lifecycle of access: people of the stand-in use the unmodified bot, which runs in its
+"""Plays one lifecycle of access: people of the sandbox use the unmodified bot, which runs in its
 own process.
 
-It uses only the bot's command, its environment, Slack's protocols and the gate. A step fails if
-what it shows did not happen.
+It uses only the bot's command, its environment, Slack's protocols and the gate. A step fails if its
+result did not happen.
 """
 
 from __future__ import annotations
@@ -272,6 +272,6 @@ def _expect(holds: bool, otherwise: str) -> None:
 
 
 def _tell(where: str, text: str) -> None:
-    """What one person, or everybody in a channel, sees."""
+    """Prints the view of one person, or of everybody in a channel."""
     print(f"  {where}:")
     print(textwrap.indent(text.strip(), "    │ "), flush=True)

@@ -46,7 +46,7 @@ class Behind:
         return self.bot.state if self.bot else STARTING
 
     def kill(self) -> None:
-        """Asks it what comes next, then sends SIGKILL."""
+        """Asks it for the next events, then sends SIGKILL."""
         if self.bot:
             self.bot.coming()
             self.bot.kill()

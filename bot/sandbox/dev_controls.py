@@ -79,8 +79,8 @@ class Scenes:
 
 @dataclass
 class Missed:
-    """Calls of one method to one place that failed: how often, whether one has succeeded since, or
-    never can."""
+    """Calls of one method to one place that failed: their number, and whether one has succeeded
+    since, or never can."""
 
     what: str
     about: str

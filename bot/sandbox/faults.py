@@ -1,4 +1,5 @@
-"""The faults that a test or a demo sets for a method, and how often each still applies.
+"""Holds the faults that a test or a demo sets for a method, each with the number of calls that it
+still affects.
 
 `api.py` applies them.
 """

@@ -59,7 +59,7 @@ def first_value(element: Json) -> Json:
 
 
 def state_values(blocks: list[Json], drafts: dict[str, dict[str, Json]]) -> Json:
-    """`state.values`: for each input what was typed, else its initial value."""
+    """`state.values`: for each input the typed text, else its initial value."""
     values: Json = {}
     for block, element in elements(blocks):
         if element["type"] in SLOTS:

@@ -63,7 +63,7 @@ frame-ancestors 'none'" always;
   }}
 }}
 """
-# nginx copies what it has decided to the workspace, without a header of the visitor: the token
+# nginx copies its decisions to the workspace, without a header of the visitor: the token
 # stays here.
 TELLING = """
     location = {path} {{

@@ -249,13 +249,13 @@ class Inspector:
         return dict(self._control.call("directory"))
 
     def hanging(self) -> int:
-        """How many calls a `hang` fault holds."""
+        """The number of calls that a `hang` fault holds."""
         return int(self._control.call("info")["faults"]["hanging"])
 
     def connections(self) -> int:
-        """How many sockets are open."""
+        """The number of open sockets."""
         return int(self._control.call("info")["connections"])
 
     def viewers(self) -> int:
-        """How many windows of the page are open."""
+        """The number of open windows of the page."""
         return int(self._control.call("info")["viewers"])

@@ -50,7 +50,7 @@ def with_ids(blocks: list[Json]) -> list[Json]:
 
 
 def refuse_bad_blocks(blocks: Any, surface: str = "message") -> None:
-    """Raises what Slack answers to bad blocks; each problem is in response_metadata.messages."""
+    """Raises Slack's error for bad blocks; each problem is in response_metadata.messages."""
     seen = inspect_blocks(blocks, surface)
     if seen.problems:
         metadata = {"messages": seen.problems}
@@ -60,7 +60,7 @@ def refuse_bad_blocks(blocks: Any, surface: str = "message") -> None:
 
 
 def content(call: Call) -> Json:
-    """The checked text, blocks and metadata of a message; raises SlackError for what Slack
+    """The checked text, blocks and metadata of a message; raises SlackError for content that Slack
     refuses."""
     blocks, text = call.structure("blocks", "invalid_blocks_format"), call.text("text")
     if not text and not blocks:

@@ -29,7 +29,7 @@ DEFAULTS: Json = {
 
 
 def checked_view(view: Any, kind: str) -> Json:
-    """The view with ids. Raises what Slack answers to a bad one."""
+    """The view with ids. Raises Slack's error for a bad one."""
     problems = validate_view(view)
     if not problems and view["type"] != kind:
         problems = [f"[ERROR] must be of type {kind} [json-pointer:/view/type]"]

@@ -55,7 +55,7 @@ class Person:
 
     @cached_property
     def reader(self) -> Reader:
-        """How this person sees dates and names."""
+        """The reader's view of dates and names."""
         directory = self.control.call("directory")
         names = {key: user["name"] for key, user in directory["users"].items()}
         names.update({key: group["handle"] for key, group in directory["groups"].items()})
@@ -132,7 +132,7 @@ class Person:
 
     @staticmethod
     def _spot(target: Json) -> Json:
-        """Where a message or view is."""
+        """The place of a message or view."""
         if "ts" in target:
             return {"channel": target["channel"], "ts": target["ts"]}
         return {"view_id": target["id"]}
@@ -170,8 +170,8 @@ class Person:
         return self._act("submit")
 
     def fill_and_submit(self, values: dict[str, Any] | None = None) -> Outcome:
-        """Fills the modal and submits it; `errors` holds what Slack's client or the app refuses, by
-        block id."""
+        """Fills the modal and submits it; `errors` holds the refusals of Slack's client or the app,
+        by block id."""
         self.fill(values or {})
         return self.submit()
 
@@ -180,7 +180,7 @@ class Person:
         return self._act("close")
 
     def options(self, target: Json, name: str, query: str = "") -> list[Json]:
-        """What an external select offers for `query`; `name` is its label, block id or action
+        """The options of an external select for `query`; `name` is its label, block id or action
         id."""
         block, element = self._field(target, name)
         return self._suggest(target, block, element, query)

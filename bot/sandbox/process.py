@@ -25,7 +25,7 @@ RUNNING, STARTING, DEAD = "running", "starting", "dead"
 
 
 class DemoFailed(Exception):
-    """A step failed; the text says which, and what happened instead."""
+    """A step failed; the text names the step, and the unexpected result."""
 
 
 class Bot:
@@ -108,8 +108,8 @@ class Bot:
         self.coming()
 
     def coming(self) -> Json | None:
-        """Its answer on what comes next: `now`, `reminder` and `end`. For a dead bot, its last
-        answer with `stale`. None if there is none."""
+        """The bot's next events: `now`, `reminder` and `end`. For a dead bot, its last answer with
+        `stale`. None if there is none."""
         if self.state != RUNNING or self.process is None:
             return {**self._said, "stale": True} if self._said else None
         with self._line, contextlib.suppress(OSError, ValueError):

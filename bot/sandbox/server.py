@@ -52,7 +52,7 @@ def build_app(world: World) -> Starlette:
 
 
 class PortTaken(OSError):
-    """The port can't be used; the text says what to do."""
+    """The port can't be used; the text has advice."""
 
     def __init__(self, port: int, why: str) -> None:
         other = f"--port {port + 1}" if 1024 <= port < 65535 else "--port 8000"

@@ -19,7 +19,7 @@ from bot.sandbox.rules import MAX_CONNECTIONS
 from bot.sandbox.transport import cut
 
 AckHandler = Callable[[str, Json | None], None]
-# How long one envelope is delayed so that another overtakes it.
+# Seconds by which one envelope is delayed so that another overtakes it.
 REORDER_SECONDS = 0.1
 
 

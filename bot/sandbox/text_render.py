@@ -191,7 +191,7 @@ def _card(block: Json, reader: Reader) -> list[str]:
 
 
 def _inside(name: str) -> Callable[[Json, Reader], list[str]]:
-    """Blocks in blocks: a title, then what is inside."""
+    """Blocks in blocks: a title, then the blocks inside."""
 
     def lines(block: Json, reader: Reader) -> list[str]:
         inner = [line for item in block.get(name, []) for line in block_lines(item, reader)]

@@ -130,8 +130,8 @@ async def click(world: World, asked: Json) -> Json:
 
 
 async def suggest(world: World, asked: Json) -> Json:
-    """The options of an external select for what the person typed; Slack's client asks for none
-    while that is too short. An answer that Slack would refuse gives no options, but `problems`."""
+    """The options of an external select for the typed text; Slack's client asks for none while that
+    is too short. An answer that Slack would refuse gives no options, but `problems`."""
     user = actor(world, asked)
     spot = _spot(world, user, asked)
     names = {name: asked[name] for name in ("block_id", "action_id")}
@@ -187,7 +187,7 @@ def _top(world: World, user: User) -> View:
 
 
 async def submit(world: World, asked: Json) -> Json:
-    """Submits the modal on top. What Slack's client refuses comes back as `errors` with
+    """Submits the modal on top. The refusals of Slack's client come back as `errors` with
     `blocked`."""
     user = actor(world, asked)
     view = _top(world, user)

@@ -79,7 +79,7 @@ class Channel:
 
 @dataclass
 class View:
-    """A modal or home view of one person, with what was typed into it so far (`drafts`)."""
+    """A modal or home view of one person, with the values typed into it so far (`drafts`)."""
 
     id: str
     user: str

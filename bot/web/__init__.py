@@ -46,7 +46,7 @@ WRITE_EVERY = 1.0
 
 
 Path = tuple[str, list[str] | None, Handler]
-"""A path with its methods (None: any) and what answers it."""
+"""A path with its methods (None: any) and its handler."""
 
 BACKLOG = 128
 """Connections that are accepted at once, before the oldest are closed."""
@@ -100,7 +100,7 @@ def _token_checks(
 
 
 def _for_systems(world: Context, checks: TokenChecks, auth: Auth, ca_keys: CaKeys) -> list[Path]:
-    """Returns what connected systems and the proxies in front of them call."""
+    """Returns the endpoints for connected systems and the proxies in front of them."""
     return [
         ("/auth", None, auth),
         ("/auth/{path:path}", None, auth),  # Envoy asks with the client's own path and method

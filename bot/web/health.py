@@ -39,7 +39,7 @@ async def health(scope: Scope, receive: Receive) -> Answer:
 
 
 SystemHealth = Callable[[], Mapping[str, str]]
-"""How each connected system is, in words; must not block."""
+"""The health of each connected system, in words; must not block."""
 
 
 Channels = Callable[[], Mapping[str, str]]

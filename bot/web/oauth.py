@@ -57,8 +57,8 @@ class Revoke:
 
 
 async def _asked(checks: TokenChecks, scope: Scope, receive: Receive) -> Asked | Answer:
-    """Which system asks about which token; an answer when that isn't clear. The body is read only
-    of a system that has proved itself."""
+    """The system that asks and the token that it asks about; an answer if either is missing. The
+    body is read only of a system that has proved itself."""
     system = proved(checks.gateway, header_values(scope, b"authorization"))
     if system is None:
         return WHO_ARE_YOU

@@ -18,8 +18,8 @@ _BELOW = b"/auth"
 
 
 def original_request(scope: Scope) -> RecordedPath:
-    """Returns what is recorded of the client's request. Below `/auth/` it is this request's own
-    method and path (Envoy)."""
+    """Returns the part of the client's request that is recorded. Below `/auth/` it is this
+    request's own method and path (Envoy)."""
     if scope["path"] != "/auth":
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
         return recorded_path(scope["method"], raw.removeprefix(_BELOW).decode("latin-1"))

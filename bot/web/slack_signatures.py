@@ -69,7 +69,7 @@ class Signatures:
         return self._refuse("stale", _replayed(now - at) if is_replay else _stale(now - at))
 
     def state(self) -> tuple[bool, str]:
-        """Whether Slack's requests are accepted, and what an operator must do if not. It recovers
+        """Whether Slack's requests are accepted, and advice for an operator if not. It recovers
         with the next fresh request, and when the machine's clock has been set."""
         with self._lock:
             wrong_by = self._wrong_by

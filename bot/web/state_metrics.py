@@ -123,6 +123,6 @@ def _ages(counted: Counts) -> Iterator[GaugeMetricFamily]:
 
 
 def watch(registry: CollectorRegistry, world: Context) -> None:
-    """Adds the state of this database and its log to what `registry` exposes."""
+    """Adds the state of this database and its log to the metrics of `registry`."""
     registry.register(_State(world))
     registry.register(LogMetrics(world))

@@ -64,7 +64,7 @@ class TokenChecks:
         agent: str = "",
     ) -> TokenActive | TokenInactive:
         """Whether the token is valid for the system now; `source` is the address that uses it,
-        `path` what is recorded of the request, and `agent` what the program calls itself. Raises
+        `path` the recorded part of the request, and `agent` the program's name for itself. Raises
         StorageUnavailable; the answer must then be no."""
         claims = self.signer.read_token(token)
         if isinstance(claims, ForeignToken | BadSignature):
@@ -82,7 +82,7 @@ class TokenChecks:
         return found
 
     async def in_thread(self, work: Callable[..., Result], *given: object) -> Result:
-        """Runs in a thread whatever may wait for the database."""
+        """Runs work that may wait for the database in a thread."""
         return await to_thread.run_sync(partial(work, *given), limiter=self._limiter)
 
     def _check(
@@ -130,7 +130,7 @@ def source_address(scope: Scope) -> str:
 
 
 def user_agent(scope: Scope) -> str:
-    """What the program that uses the token calls itself, "" if it does not say."""
+    """The name that the program with the token gives itself, "" without one."""
     return next(iter(header_values(scope, b"user-agent")), "")[:LONGEST_AGENT]
 
 

@@ -17,9 +17,9 @@ Rejected = Callable[[str, list[Problem]], None]
 
 LOOKS = 2
 LOOKS_WHEN_SHORTER = 4
-"""How many looks in a row, a second apart, must see the same content before it is loaded. A
-half-written file may be valid and less strict, so a file that became shorter has to stay the same
-for longer."""
+"""The number of checks in a row, a second apart, that must see the same content before it is
+loaded. A half-written file may be valid and less strict, so a file that became shorter has to stay
+the same for longer."""
 
 
 @dataclass(frozen=True, slots=True)

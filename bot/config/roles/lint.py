@@ -32,7 +32,7 @@ _WORKSPACE: Key = ("workspace",)
 _STALE = "there is no such warning now: remove it, or it will hide a new one"
 
 SHOWN_ENTRIES = 3
-"""How many entries of a list a warning names."""
+"""The most entries of a list that a warning names."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ def read_content(path: str) -> bytes:
 
 
 Complete = Callable[[Checked, dict[str, Any]], None]
-"""Changes what was checked, given the expanded content, before its problems are reported."""
+"""Changes the checked content, given the expanded content, before its problems are reported."""
 
 
 def _as_checked(_checked: Checked, _data: dict[str, Any]) -> None:
@@ -266,14 +266,14 @@ def _is_utf8(text: str) -> bool:
 
 
 _SAME_ACCESS = frozenset({"meant", "secret", "token", "timeout"})
-"""Settings that may change without changing what access means."""
+"""Settings that may change without a change of the meaning of access."""
 
 _SECRET = re.compile(
     r"(.*[_-])?(secret|token|password|passwd|pass|pwd|passphrase|credentials?|(api|access|private|signing)[_-]?key)",
     re.I,
 )
-"""Names of variables and keys that hold a secret. A new secret does not change what access
-means."""
+"""Names of variables and keys that hold a secret. A new secret does not change the meaning of
+access."""
 
 _PLACES = frozenset({"host", "hostaddr", "port", "dbname", "service"})
 """Parameters in the query of a PostgreSQL URL that override the rest of the URL."""
@@ -318,7 +318,7 @@ def _counted(value: Expanded, is_url: bool) -> dict[str, str]:
 
 
 def _named(value: str) -> list[object] | None:
-    """Where a URL leads, without user, password and other possible secrets; None if it is not a
+    """The place of a URL, without user, password and other possible secrets; None if it is not a
     URL."""
     found = _URL.match(value)
     if found is None:

@@ -36,8 +36,8 @@ LEAST_UNNAMED = 16
 
 
 def redacted_text(text: str, shown: Mapping[str, Collection[str]]) -> tuple[str, int]:
-    """A valid roles.toml without its literal secrets, and how many were redacted. `${NAME}` stays.
-    `shown` has the keys that may be kept, by the system's name."""
+    """A valid roles.toml without its literal secrets, and the number of redacted ones. `${NAME}`
+    stays. `shown` has the keys that may be kept, by the system's name."""
     if text.startswith("\ufeff"):
         kept, count = redacted_text(text[1:], shown)
         return "\ufeff" + kept, count

@@ -38,7 +38,7 @@ _IF_NOT_GIVEN = format_duration(_DEFAULT_LONGEST)
 
 @dataclass(slots=True)
 class Checked:
-    """The valid tables of a file by name, and what is wrong with the others."""
+    """The valid tables of a file by name, and the problems of the others."""
 
     kinds: Mapping[str, SystemKind]
     workspace: schema.WorkspaceTable | None = None
@@ -228,7 +228,7 @@ def _system_actions(
 
 
 def _systems_of(role: Table) -> list[tuple[Key, str]]:
-    """Where and which: the systems that a role names, as far as they are texts."""
+    """The systems that a role names, as far as they are texts, each with its place."""
     many = role.get("systems")
     named = [
         (("systems", place), each)
@@ -333,7 +333,7 @@ def _rule_problems(role: Table, data: Table) -> Iterator[KeyProblem]:
 
 
 def _rule_needs(rule: Table, role: Table, data: Table) -> Iterator[tuple[str, str]]:
-    """What a condition of a rule needs elsewhere in the file."""
+    """The problems of a rule's conditions that need another part of the file."""
     duty = rule.get("on_call")
     if isinstance(duty, str) and duty not in _tables(data, "oncall"):
         near = did_you_mean(duty, _tables(data, "oncall"))
@@ -456,7 +456,7 @@ def _stage_problems(stage: schema.StageTable, bundle: schema.BundleTable) -> Ite
 
 
 def _stage_role_problem(name: str, key: str, stage: schema.StageTable, data: Table) -> str:
-    """Why a stage can't have this role, "" if it can."""
+    """The reason why a stage can't have this role, "" if it can."""
     roles = _tables(data, "roles")
     role = roles.get(name)
     if not isinstance(role, dict):
@@ -500,7 +500,8 @@ def _unread_names(checked: Checked, path: tuple[str, str], table: Table) -> Iter
 
 
 def _shared_accounts(checked: Checked, name: str) -> Iterator[KeyProblem]:
-    """An account is one person's: the end of what one gets there would take it from the other."""
+    """Reports accounts that two people share: the end of one person's access would take it from the
+    other."""
     for connector, account in checked.people[name].items():
         others = [
             names.get(connector, "") for other, names in checked.people.items() if other != name

@@ -44,7 +44,7 @@ from bot.core.roles import Key
 from bot.core.values import did_you_mean
 
 KeyProblem = tuple[Key, str]
-"""A key and what is wrong with it."""
+"""A key and its problem."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -149,7 +149,7 @@ class SystemActions(RootModel[dict[Name, Actions]]):
 
 
 class MeantTable(_Table):
-    """What a system's table says of warnings; it is no setting of its connector."""
+    """The part of a system's table about warnings, beside the settings of its connector."""
 
     meant: Meant = {}
 
@@ -237,7 +237,7 @@ _NESTED: Mapping[object, type[_Table]] = {
     "stages": StageTable,
 }
 
-# pydantic's error types in our words; what is not here keeps pydantic's own sentence, which shows
+# pydantic's error types in our words; other types keep pydantic's own sentence, which shows
 # no value.
 _WORDS: Mapping[str, str] = {
     "missing": "is required",

@@ -61,7 +61,7 @@ def _stand_in(checked: Checked, data: dict[str, Any]) -> None:
 
 
 def _open_tables(data: dict[str, Any]) -> Iterator[Key]:
-    """Where the tables are that read a variable which is not set."""
+    """The places of the tables that read a variable which is not set."""
     tables: list[Key] = [("tickets",)] if isinstance(data.get("tickets"), dict) else []
     for section in ("systems", "oncall"):
         named = data.get(section)

@@ -84,7 +84,7 @@ class Assignments:
         self._sso, self._store = _clients(settings)
         self._arns: dict[str, str] = {}
 
-    # --- who
+    # --- the account of a person
 
     def account(self, order: ProvisionOrder) -> str:
         if known := self._pins.get(order.system, order.person.id, self._store_id):
@@ -117,7 +117,7 @@ class Assignments:
         )
         return user
 
-    # --- what
+    # --- the permission set of an action
 
     def thing(self, action: str) -> str:
         arn = action if ARN.fullmatch(action) else self._arns.get(action)
@@ -248,10 +248,10 @@ class Assignments:
 
 
 def _clients(settings: Mapping[str, str]) -> tuple[Client, Client]:
-    """The clients of sso-admin and identitystore. They share one session, so that botocore's large
-    files are read once.
+    """The clients of sso-admin and identitystore.
 
-    They do not retry, because only the dispatcher knows what may be repeated.
+    They share one session, so that botocore's large files are read once. They do not retry, because
+    only the dispatcher knows which calls may be repeated.
     """
     config = Config(
         connect_timeout=5,

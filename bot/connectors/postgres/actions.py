@@ -92,7 +92,7 @@ class Membership:
 
 
 def parse_action(action: str) -> Privileges | Membership:
-    """The parsed action. Raises ValueError with a few words on what is wrong."""
+    """The parsed action. Raises ValueError with a few words on the fault."""
     words = _Words(action)
     given = Membership(words.many(words.name)) if words.take("ROLE") else _privileges(words)
     words.end()

@@ -55,8 +55,7 @@ _ACCOUNT = """SELECT rolname, rolsuper, rolcreaterole,
 
 
 class Postgres:
-    """One database, in which our account may create roles and grant what the roles of roles.toml
-    give."""
+    """One database, in which our account may create roles and grant the actions of roles.toml."""
 
     def __init__(self, system: System, tools: ConnectorDeps) -> None:
         address = system.settings.get("address")
@@ -155,7 +154,7 @@ class Postgres:
         except (SystemUnavailable, SystemRefused) as error:
             return [str(error)]
 
-    # --- which role it is
+    # --- the role of a grant
 
     def _ours(self, line: Line, grant: str = "") -> list[Role]:
         return [role for role in find_roles(line, grant) if role.system in (self._system, "")]
@@ -224,7 +223,7 @@ class Postgres:
         join(line, sql.Identifier(name))
         return next(role for role in find_roles(line, order.grant) if role.name == name)
 
-    # --- what the doctor asks
+    # --- the checks of the doctor
 
     def _action_problems(self, line: Line, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
         """Grants every action to a role in a transaction that is rolled back."""
@@ -267,7 +266,7 @@ def _version(line: Line) -> int:
 
 
 def _unable(line: Line) -> list[str]:
-    """Why our account can't create roles at all."""
+    """The reasons why our account can't create roles at all."""
     account, is_super, creates, reads_only = row(line, _ACCOUNT)
     if (version := _version(line)) < OLDEST:
         return [f"it is PostgreSQL {version}; this needs {OLDEST} or newer"]

@@ -42,8 +42,8 @@ def give_action(line: Line, role: str, action: str) -> None:
 
 
 def lasting(line: Line, action: str) -> Iterator[str]:
-    """Why a holder could grant rights to others that outlive the access: members may grant in the
-    name of a role what the role may grant."""
+    """The reasons why a holder could grant rights to others that outlive the access: members may
+    grant in the name of a role every right that the role may grant."""
     if not isinstance(wanted := parse_action(action), Membership):
         return
     for name, owns, admin, grants in line.execute(_LASTING.encode(), [[*wanted.roles]]).fetchall():

@@ -1,6 +1,5 @@
-"""Has the server log every statement of a grant's role (`record = "statements"`), and finds what
-keeps it from doing that.
-"""
+"""Has the server log every statement of a grant's role (`record = "statements"`), and finds the
+obstacles."""
 
 from collections.abc import Iterator
 
@@ -30,7 +29,7 @@ def record_statements(line: Line, role: sql.Identifier) -> None:
 
 
 def recording_problems(line: Line) -> Iterator[str]:
-    """Why statements can't be logged, or why the log does not name the role."""
+    """The reasons why statements can't be logged, or why the log does not name the role."""
     if problem := _forbidden(line, _parameter(line)):
         yield problem
     if not row(line, _LOG)[0]:

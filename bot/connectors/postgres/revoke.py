@@ -13,7 +13,7 @@ PATIENCE = 2000
 """Milliseconds for the terminated sessions to end."""
 
 TRIES = 10
-"""How often NOLOGIN is retried against sessions that keep opening and lock the role each time."""
+"""The number of tries of NOLOGIN against sessions that keep opening and lock the role each time."""
 
 _PREPARED = "SELECT gid FROM pg_prepared_xacts WHERE owner = %s AND database = current_database()"
 _PREPARED_IN = "SELECT DISTINCT database FROM pg_prepared_xacts WHERE owner = %s"
@@ -90,8 +90,8 @@ def _open_sessions(line: Line, role: Role) -> int:
 
 
 def _hand_over(line: Line, role: Role) -> None:
-    """Gives what the role owns in this database to the owner of leftovers, and revokes the role's
-    privileges here. Whose function or publication it becomes must be allowed to create one there,
+    """Gives the role's objects in this database to the owner of leftovers, and revokes the role's
+    privileges here. The new owner of a function or publication must be allowed to create one there,
     so the new owner has the role's privileges for a moment."""
     owner = sql.Identifier(leftover_owner(line))
     do(line, "SET LOCAL lock_timeout = '1s'")  # other locks wait behind this one, and it is retried

@@ -45,7 +45,7 @@ class Signer:
 
 class Authority(Protocol):
     def open(self) -> Signer:
-        """Raises SystemUnavailable with what is wrong with the key."""
+        """Raises SystemUnavailable with the fault of the key."""
 
 
 def authority_of(ca_key: str) -> Authority:

@@ -30,7 +30,7 @@ HINT = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How the certificate is used: it holds `principals`, and admits `user` at `host`."""
+    """The use of the certificate: it holds `principals`, and admits `user` at `host`."""
 
     principals: Sequence[str]
     user: str
@@ -111,7 +111,7 @@ class Ssh:
             how.append(f"It works only from {self._place.source_address}.")
         return how
 
-    # --- what is there
+    # --- the access that exists
 
     def list_active(self) -> Iterable[ObservedAccess]:
         for grant, (allowed, good) in self._certificates.open_at(self._system).items():

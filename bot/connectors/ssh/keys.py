@@ -55,7 +55,7 @@ class Given:
 
 
 def read_key(pasted: str) -> Given | str:
-    """The key, or a sentence that says what is wrong with the pasted text."""
+    """The key, or a sentence about the fault of the pasted text."""
     text = pasted.strip()
     if _PRIVATE.search(text):
         return PRIVATE

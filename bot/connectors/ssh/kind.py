@@ -14,7 +14,7 @@ from bot.core.roles import Role, System, Warned, Written
 from bot.core.values import did_you_mean, like, quoted, string, text
 
 EXTENSIONS = ("pty", "port-forwarding", "agent-forwarding", "X11-forwarding", "user-rc")
-"""What a certificate may allow besides running a command (OpenSSH's PROTOCOL.certkeys,
+"""The rights that a certificate may give besides running a command (OpenSSH's PROTOCOL.certkeys,
 "Extensions")."""
 
 AGENT_KEY = re.compile(r"agent:(SHA256:[A-Za-z0-9+/]{43})")
@@ -105,8 +105,7 @@ def _listed(networks: object) -> list[str]:
 
 
 def _shared_hosts(systems: Sequence[System]) -> Iterator[Warned]:
-    """Warns of two systems whose certificates are the same, because a host can't tell them
-    apart."""
+    """Warns of two systems with equal certificates, because a host can't tell them apart."""
     for place, system in enumerate(systems):
         if others := [each.name for each in systems[:place] if _same_hosts(system, each)]:
             words = f"it shares its ca_key and a principal with {', '.join(others)}"

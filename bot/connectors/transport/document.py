@@ -54,8 +54,8 @@ def document(do: Do, key: str, order: ProvisionOrder) -> bytes:
 
 
 def key_of(do: Do, order: ProvisionOrder) -> str:
-    """The same for every attempt of one start, of one renewal to one end, or of one revocation. A
-    query gets a new key each time, so that no cached answer is used."""
+    """The key is equal for every attempt of one start, of one renewal to one end, or of one
+    revocation. A query gets a new key each time, so that no cached answer is used."""
     detail = {"extend": str(order.ends_at), "read_back": secrets.token_hex(8)}.get(do, "")
     return ":".join(part for part in (order.grant, order.system, do, detail) if part)
 

@@ -89,15 +89,16 @@ def call(
     allow_private: bool,
     limit: int = LARGEST,
 ) -> Answer:
-    """Sends one request and returns the response, whatever its status. `timeout` is seconds for all
-    of it, except for the DNS lookup, which the machine's resolver limits.
+    """Sends one request and returns the response, also one with an error status.
 
-    `cafile` is a file of certificates that are trusted instead of the machine's. Without
+    `timeout` is seconds for all of it, except for the DNS lookup, which the machine's resolver
+    limits. `cafile` is a file of certificates that are trusted instead of the machine's. Without
     `allow_private` a host is not called if any of its addresses is private, on this machine or
-    special; plain http is used only for such addresses. Raises NotCalled if nothing was sent,
-    OutcomeUnknown if the server may have read the request, and ValueError for a URL as
-    `checked_url` does. A message names only the host, and quotes nothing of headers, body or
-    response.
+    special; plain http is used only for such addresses.
+
+    Raises NotCalled if nothing was sent, OutcomeUnknown if the server may have read the request,
+    and ValueError for a URL as `checked_url` does. A message names only the host, and quotes
+    nothing of headers, body or response.
     """
     parts, deadline = checked_url(url, allow_private=allow_private), time.monotonic() + timeout
     if not all(_HEADER.fullmatch(f"{name}{value}") for name, value in headers.items()):
@@ -221,7 +222,7 @@ def _opened(kind: list[int], where: Any, timeout: float) -> socket.socket:
 
 
 def _changed(cafile: str | None) -> int:
-    """When the file was last written. Raises SystemUnavailable if it does not exist."""
+    """The time of the last change of the file. Raises SystemUnavailable if it does not exist."""
     try:
         return Path(cafile).stat().st_mtime_ns if cafile else 0
     except OSError as error:

@@ -27,7 +27,7 @@ open."""
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a program ended: its exit code (negative for a signal), and what it wrote."""
+    """The result of a program: its exit code (negative for a signal), and its output."""
 
     code: int
     out: bytes = field(repr=False)

@@ -1,5 +1,5 @@
-"""The workspace as a page in a browser. Each viewer is one of its people, and sees and does what
-that person may.
+"""The workspace as a page in a browser. Each viewer is one of its people, and sees and does only as
+much as that person may.
 
 `routes.py` has the addresses; `static/` has the page itself, in plain HTML, CSS and JavaScript.
 """

@@ -1,7 +1,7 @@
 """Turns a person's actions on the page into the acts that tests and the demo use.
 
-The browser only names the element; it is looked up in what that person was shown, so the page can't
-send what Slack's client could not.
+The browser only names the element; it is looked up among those shown to that person, so the page
+can't send more than Slack's client could.
 """
 
 from __future__ import annotations
@@ -121,8 +121,8 @@ async def close(world: World, user: User, asked: Json) -> Json:
 
 
 async def say(world: World, user: User, asked: Json) -> Json:
-    """Writes a message. What is typed is escaped, and names become mentions, as Slack's client does
-    it."""
+    """Writes a message. The typed text is escaped, and names become mentions, as Slack's client
+    does it."""
     text = str(asked["text"]).strip()
     if not text:
         raise SlackError("no_text")

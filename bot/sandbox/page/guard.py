@@ -27,7 +27,7 @@ def own_host(host: str) -> bool:
 
 
 def refusal(headers: Headers) -> str:
-    """Why a request is refused, or ""."""
+    """The reason why a request is refused, or ""."""
     host, origin = headers.get("host", ""), headers.get("origin")
     if not own_host(host):
         return f"The Host {host!r} is not this machine's loopback address."

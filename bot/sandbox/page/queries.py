@@ -1,5 +1,5 @@
-"""Reads what one person may see: people, conversations with unread counts, messages, modals, the
-app's home.
+"""Reads everything that one person may see: people, conversations with unread counts, messages,
+modals, the app's home.
 
 It changes nothing, except that it opens the viewer's direct conversation with the app.
 """
@@ -67,8 +67,8 @@ def top_level(message: Json) -> bool:
 
 
 def unread(world: World, user: User, channel: Channel) -> Json:
-    """How many messages of others the person has not read, and how many of them notify; up to a
-    hundred."""
+    """The number of messages of others that the person has not read, up to a hundred, and of those
+    that notify."""
     mark = world.workspace.reads.get(user.id, {}).get(channel.id, "")
     count = notify = 0
     mine, direct = called(world, user), channel.im_user == user.id
@@ -88,7 +88,7 @@ def unread_all(world: World, user: User) -> Json:
 
 
 def waiting(world: World) -> dict[str, int]:
-    """How many unread messages notify each person. Counted once for each change."""
+    """The number of unread messages that notify, by person. Counted once for each change."""
     version, found = world.waiting
     if version != world.workspace.version:
         people = [

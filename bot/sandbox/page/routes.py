@@ -69,7 +69,7 @@ def acting(world: World) -> Endpoint:
 
 
 def events(world: World) -> Endpoint:
-    """The stream of what changes for one person."""
+    """The stream of changes for one person."""
 
     async def endpoint(request: Request) -> Response:
         last = request.headers.get("last-event-id") or request.query_params.get("last", "")
