@@ -1,4 +1,5 @@
-"""Provides what the commands share: settings, an open database, the operator and confirmations."""
+"""Provides the parts that commands share: settings, an open database, the operator and
+confirmations."""
 
 import getpass
 import os

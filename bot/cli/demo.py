@@ -14,7 +14,7 @@ try:
     from bot.sandbox.__main__ import serve
     from bot.sandbox.demo import main as play
 except ModuleNotFoundError as error:
-    if error.name != "websockets":  # which only the extra `sandbox` installs
+    if error.name != "websockets":  # only the extra `sandbox` installs it
         raise
 
 port_option = click.option(

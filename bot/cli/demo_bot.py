@@ -4,10 +4,10 @@
 minute. No command, setting or variable leads here, it refuses any Slack that is not on this
 machine, and its clock never goes back: access may end early, but not late. Everything in the bot
 reads this one clock. Real time still rules the pauses that Slack asks for, the time limits of calls
-and how often people are looked up.
+and the pauses between look-ups of people.
 
 Each line on standard input is JSON: `{"ahead": SECONDS}`, the total lead of the clock over the
-machine's. Each is answered by one line with what is due next. The first line arrives before
+machine's. Each is answered by one line with the next events. The first line arrives before
 anything starts. The bot stops when its input ends, because then the demo has ended.
 """
 
@@ -52,7 +52,7 @@ class OffsetClock:
 
 
 class ClockFollower(threading.Thread):
-    """Advances the clock on request, and answers with what is due next."""
+    """Advances the clock on request, and answers with the next events."""
 
     def __init__(
         self, base: Services, ahead: OffsetClock, orders: Iterator[str], answers: TextIO
@@ -118,9 +118,8 @@ def main() -> None:
 def run() -> None:
     """Raises ConfigError, SchemaMismatch and StorageUnavailable before anything starts."""
     settings = load("run")
-    if not settings.slack_api_url.startswith(
-        "http://"
-    ):  # which the settings allow for loopback only
+    # The settings allow plain http for loopback only.
+    if not settings.slack_api_url.startswith("http://"):
         raise Wrong(
             "Only the demo uses this command: SLACK_API_URL must be a Slack sandbox on this"
             " machine."

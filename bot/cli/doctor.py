@@ -1,4 +1,4 @@
-"""Implements `access-bot doctor`: prints what the live checks found."""
+"""Implements `access-bot doctor`: prints the findings of the live checks."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""Starts and ends access from the command line, and reports what the systems confirmed."""
+"""Starts and ends access from the command line, and reports the confirmations of the systems."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -93,7 +93,7 @@ def _state(ramp: Ramp) -> str:
 
 
 def _start(world: Context, person: str, bundle: str, mentor: str) -> Start:
-    """Who is meant; an address that nobody has belongs to a person who joins later."""
+    """The people by their ids; an address that nobody has belongs to a person who joins later."""
     named = person_named(world, mentor) if mentor else ""
     if "@" in person and find_by_email(world, person) is None:
         return Start(bundle, email=person, mentor=named)

@@ -1,4 +1,4 @@
-"""Implements `access-bot policy diff`: what another roles.toml would change."""
+"""Implements `access-bot policy diff`: reports the effect of another roles.toml."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -172,7 +172,7 @@ def _show(found: Sequence[Finding], seen: Sequence[ScanResult], as_json: bool) -
 
 
 def _removed(base: Services, survey: InventoryScan, finding: Finding, yes: bool) -> bool:
-    """Asks for confirmation, removes the access, and tells whether the system confirmed that."""
+    """Asks for confirmation, removes the access, and returns whether the system confirmed that."""
     what = f"{clean(finding.name or finding.grant)} on {finding.system}"
     if finding.what not in EXCESS or not (yes or click.confirm(f"Remove {what}?", err=True)):
         return False

@@ -1,2 +1,2 @@
-"""Slack in and out: what people do comes in as one call of an operation, what they see goes out as
-a rendering."""
+"""Slack in and out: each act of a person becomes one call of an operation, and results become
+views."""

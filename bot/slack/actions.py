@@ -79,8 +79,8 @@ class Route:
 
 
 def on_press(ctx: ListenerContext, click: Click) -> None:
-    """Does what a button says, or refuses who pressed it. Raises StorageUnavailable, and BadPayload
-    for a forged value."""
+    """Runs the operation of a button, or refuses the person who pressed it. Raises
+    StorageUnavailable, and BadPayload for a forged value."""
     route = ACTIONS.get(click.action, UNKNOWN)
     person = route.admit(ctx, click, click.action)
     if isinstance(person, Refused):
@@ -129,7 +129,7 @@ def reply_text(world: Context, click: Click, text: str) -> None:
 
 
 def _redraw_home(world: Context, click: Click) -> None:
-    """A press in App Home changes what App Home shows."""
+    """Updates App Home after a press in it."""
     if click.view_type == "home":
         queue_home(world, click.person)
 
@@ -172,7 +172,7 @@ def show_details(ctx: ListenerContext, click: Click, person: Person) -> None:
 
 
 def revoke_form(ctx: ListenerContext, click: Click, person: Person) -> None:
-    """Opens the form that revokes what a rule gave, if the person may."""
+    """Opens the form that revokes access given by a rule or a pre-approval, if the person may."""
     refused = check_revoke(ctx.world, click.value, confirmed(ctx, person))
     card = None if refused else describe_request(ctx.world, click.value)
     if card is None:
@@ -460,7 +460,7 @@ ACTIONS: Mapping[str, Route] = {
     Action.FEEDBACK_UNNEEDED: Route(once(feedback(Feedback.UNNEEDED))),
     Action.FEEDBACK_MORE: Route(once(feedback(Feedback.MORE))),
 }
-"""What each button does, by its `action_id`."""
+"""The route of each button, by its `action_id`."""
 
 OF_GRANT = frozenset({Action.SHOW_CREDENTIALS, Action.RENEW, Action.DONE})
 """Buttons of direct messages, with the id of the grant as value."""

@@ -46,7 +46,7 @@ BY_CHANNEL = frozenset(["chat.postMessage"])
 def call(client: WebClient, method: str, **arguments: Any) -> dict[str, Any]:
     """The answer of `method`. Raises SystemUnavailable, OutcomeUnknown or SystemRefused."""
     with sorted_errors(method):
-        # Slack's reading methods take no JSON, and its writing ones want it for what is nested.
+        # Slack's reading methods take no JSON, and its writing ones want it for nested values.
         nested = any(isinstance(value, dict | list) for value in arguments.values())
         answer = (
             client.api_call(method, json=arguments)
@@ -57,8 +57,8 @@ def call(client: WebClient, method: str, **arguments: Any) -> dict[str, Any]:
 
 
 def pages(client: WebClient, method: str, **arguments: Any) -> Iterator[dict[str, Any]]:
-    """The pages of a list, each requested after the one before it was used. Raises what `call`
-    does."""
+    """The pages of a list, each requested after the one before it was used. Raises the errors of
+    `call`."""
     with sorted_errors(method):
         for page in client.api_call(method, params=arguments):
             yield dict(page.data) if isinstance(page.data, dict) else {}
@@ -81,7 +81,7 @@ class Caller:
         self._until: dict[tuple[str, str], float] = {}
 
     def __call__(self, method: str, **arguments: Any) -> dict[str, Any]:
-        """The answer of `method`. Raises what `call` does."""
+        """The answer of `method`. Raises the errors of `call`."""
         limit = (method, str(arguments.get("channel", "")) if method in BY_CHANNEL else "")
         left = self._until.get(limit, 0.0) - self._now()
         if left > 0:

@@ -157,7 +157,7 @@ def named(ref: str) -> Element:
 
 
 def who_text(actor: str) -> str:
-    """The same for mrkdwn and for a message's `text`."""
+    """`who` for mrkdwn and for a message's `text`."""
     return f"<@{actor}>" if is_slack_id(actor) else escape(actor_words(actor))
 
 
@@ -211,7 +211,7 @@ def lines(*each: Sequence[Part]) -> Element:
 
 
 def paragraph(*each: Sequence[Part]) -> Block:
-    """The same as a rich_text block."""
+    """`lines` as a rich_text block."""
     return rich(lines(*each))
 
 
@@ -298,7 +298,7 @@ def button(
     style: str = "",
     confirm: Element | None = None,
 ) -> Element:
-    """A button with the id of one row as value; `about` tells a screen reader which row it is."""
+    """A button with the id of one row as value; `about` names the row for screen readers."""
     made: Element = {
         "type": "button",
         "text": plain(label, 75),
@@ -329,7 +329,7 @@ def text_input(
     initial: str = "",
     **settings: Any,
 ) -> Block:
-    """An input for words; block and element are both called `name`, so Slack keeps what was typed
+    """An input for words; block and element are both called `name`, so Slack keeps the typed text
     on an update."""
     element: Element = {"type": "plain_text_input", "action_id": str(name), **settings}
     if initial:
@@ -367,6 +367,5 @@ def modal(
 
 
 def message(text: str, *blocks: Block) -> Message:
-    """`text` is what notifications and screen readers say; it is escaped already and nobody typed
-    it."""
+    """`text` is for notifications and screen readers; it is escaped already and nobody typed it."""
     return {"text": cut(text, 3000), "blocks": list(blocks)}

@@ -119,7 +119,7 @@ def run_command(ctx: ListenerContext, said: Command, person: Person) -> Message 
 
 
 def split(text: str) -> tuple[str, str]:
-    """The first word and the rest; "" for what is missing."""
+    """The first word and the rest; "" for a missing one."""
     word, rest = (*text.split(maxsplit=1), "", "")[:2]
     return word, rest.strip()
 
@@ -163,7 +163,7 @@ def _words(
     except BadDuration as bad:
         role = ctx.world.policy().roles.get(word)
         if role is None:
-            return word, None, rest  # the operation refuses an unknown role, whatever follows it
+            return word, None, rest  # the operation refuses an unknown role in any case
         why = understood.advice(bad, f"/access {verb} {word}", rest, usual(role))
         return _refuse(ctx, person, verb, why, role=word, reason=rest)
     return word, duration, reason
@@ -213,7 +213,7 @@ def _emergency_form(ctx: ListenerContext, said: Command, person: Person) -> Mess
 
 
 def emergency_answer(ctx: ListenerContext, outcome: Called | Repeated) -> Message | None:
-    """What is said to the user of an emergency; None where the same call arrived before."""
+    """The answer to the user of an emergency; None where the call arrived before."""
     match outcome:
         case Refused():
             return _refused(outcome)
@@ -342,11 +342,11 @@ def cancel(ctx: ListenerContext, said: Command, person: Person) -> Message:
 def _the_one(
     ctx: ListenerContext, person: Person, verb: str, rows: Sequence[Row], role: str | None
 ) -> Row | Message:
-    """The only row, or the one of that role; else a refusal, recorded, that says what to type
+    """The only row, or the one of that role; else a refusal, recorded, with the words to type
     instead."""
     matching = [row for row in rows if role is None or row.role == role]
     if len(matching) > 1 and len({row.role for row in matching}) == 1:
-        # An emergency and what was asked for while it ran: the former is given back first.
+        # An emergency, and access requested while it ran: the former is given back first.
         matching.sort(key=lambda row: bool(row.urgency) is (verb == "renew"))
         return matching[0]
     if len(matching) == 1:
@@ -362,7 +362,7 @@ def _the_one(
 
 
 def _few(names: Sequence[str]) -> str:
-    """Up to MOST_NAMED names, and how many more there are."""
+    """Up to MOST_NAMED names, and the number of the others."""
     shown = ", ".join(names[:MOST_NAMED])
     missing = len(names) - MOST_NAMED
     return f"{shown} and {missing} more, which /access list shows" if missing > 0 else shown
@@ -462,7 +462,7 @@ def explain(ctx: ListenerContext, said: Command, person: Person) -> Message:
 
 
 def away(ctx: ListenerContext, said: Command, person: Person) -> Message:
-    """`until DATE @delegate`; without words, who decides in whose place now."""
+    """`until DATE @delegate`; without words, shows who decides in whose place now."""
     words = said.text.split()
     if not words:
         return answers.absences(describe_absences(ctx.world, person.id))

@@ -1,5 +1,5 @@
-"""What listeners share: the context, the admission of people, and the calls that open and change
-views."""
+"""Provides the parts that listeners share: the context, the admission of people, and the calls that
+open and change views."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +47,7 @@ TOO_LATE = "Slack did not open the window in time. Nothing was changed; please p
 @dataclass(frozen=True, slots=True)
 class ListenerContext:
     """`client` calls Slack while a person waits: it gives up within 2 seconds and never retries.
-    `team` gives the id of our workspace, or "" until Slack has said it; `ask_systems` is
+    `team` gives the id of our workspace, or "" until Slack has given it; `ask_systems` is
     `CredentialService.ask`."""
 
     world: Context
@@ -103,8 +103,8 @@ def admit(ctx: ListenerContext, said: Payload, action: str) -> Person | Refused:
 
 
 def admit_unconfirmed(ctx: ListenerContext, said: Payload, action: str) -> Person | Refused:
-    """Like `admit`, for presses that count only after Slack has said who pressed (`count_vote`):
-    only a person who was found unfit is looked up here."""
+    """Admits presses that count only after Slack has confirmed the person (`count_vote`): only a
+    person who was found unfit is looked up here."""
     if (refused := refuse_other_workspace(ctx, said)) is not None:
         return refuse_action(ctx.world, said.person, action, refused)
     found = find_person(ctx.world, said.person)
@@ -114,8 +114,8 @@ def admit_unconfirmed(ctx: ListenerContext, said: Payload, action: str) -> Perso
 
 
 def _confirmed_lead(ctx: ListenerContext, person: Person) -> Person:
-    """Looks a lead up again after LEAD_AGAIN. If Slack does not answer, `leads_only` refuses what
-    only leads may do."""
+    """Looks a lead up again after LEAD_AGAIN. If Slack does not answer, `leads_only` refuses the
+    acts of leads."""
     return confirmed(ctx, person) if is_lead(ctx.world, person.id) else person
 
 

@@ -41,8 +41,8 @@ ACKED = 1.0
 overtake it."""
 
 TRIES, PAUSE, LONGEST_PAUSE = 3, 1, 10
-"""How often a failed change is tried, and the seconds between two tries: its content is nowhere
-else."""
+"""The number of tries of a change, and the shortest and longest pause between them in seconds: its
+content is nowhere else."""
 
 OVERTAKEN = "you pressed again: the newer window has the valid credentials."
 NOT_TAKEN = (
@@ -77,7 +77,7 @@ def show_window(ctx: ListenerContext, trigger: str, shown: Credentials) -> bool:
 
 
 def answer_window(ctx: ListenerContext, form: Submission) -> dict[str, Any]:
-    """Makes all credentials again with what the holder typed. Gives the answer for Slack."""
+    """Makes all credentials again with the holder's input. Returns the answer for Slack."""
     shown = show_credentials(ctx.world, form.metadata, form.person)
     view = describe_grant(ctx.world, form.metadata)
     if not isinstance(shown, Credentials) or view is None:

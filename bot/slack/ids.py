@@ -77,10 +77,10 @@ class Shortcut(StrEnum):
 
 
 class Field(StrEnum):
-    """`block_id` of every input; the element in it has the same name as its `action_id`, but for
-    the role's select, which is CHOOSE_ROLE or CHOOSE_EMERGENCY_ROLE, and for what changes the
-    preview of an onboarding, which is ONBOARDING_FORM. They are the names that a Refused uses for
-    its `field`."""
+    """`block_id` of every input; the element in it has the same name as its `action_id`, except for
+    the role's select, which is CHOOSE_ROLE or CHOOSE_EMERGENCY_ROLE, and for the inputs that change
+    the preview of an onboarding, which are ONBOARDING_FORM. A Refused uses these names for its
+    `field`."""
 
     ROLE = "role"
     DURATION = "duration"

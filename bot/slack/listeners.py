@@ -229,7 +229,7 @@ def _groups_changed(world: Context, said: SlackEvent) -> None:
     save_refresh(world, ["groups"])
 
 
-# --- when something goes wrong
+# --- errors
 
 
 def _apology(ctx: ListenerContext, body: Body, error: Exception, tell_them: Teller) -> Reply:

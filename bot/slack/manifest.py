@@ -1,7 +1,6 @@
 """The Slack app manifest (https://docs.slack.dev/reference/app-manifest), made from the tables that
-register the listeners, so that Slack sends exactly what is listened to. It knows no token and no
-workspace.
-"""
+register the listeners, so that Slack sends exactly the events that have listeners. It knows no
+token and no workspace."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -22,7 +21,7 @@ SCOPES: Mapping[str, str] = {
     "groups:read": "find private channels that roles.toml names by name",
     "files:write": "send a lead the audit log as a CSV file",
 }
-"""Every scope that the bot's token has, and what it is needed for."""
+"""Every scope that the bot's token has, with its purpose."""
 
 USAGE = "request [role] [2h] [reason] | list | renew | done | cancel | roles | audit | help"
 

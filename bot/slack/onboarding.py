@@ -74,7 +74,7 @@ def _open_form(ctx: ListenerContext, said: Command, person: Person) -> Message |
 
 
 def _start_from(ctx: ListenerContext, words: list[str]) -> Start | Refused:
-    """What the words of the command ask for, with everybody in it looked up."""
+    """The start that the words of the command describe, with everybody in it looked up."""
     if len(words) not in (2, 3):
         return Refused(USAGE)
     newcomer, bundle = person_named(ctx.world, words[0]), unescape(words[1])
@@ -88,7 +88,7 @@ def _start_from(ctx: ListenerContext, words: list[str]) -> Start | Refused:
 
 
 def look_up(ctx: ListenerContext, start: Start) -> Start | Refused:
-    """The same after Slack has described newcomer and mentor."""
+    """Looks up the newcomer and the mentor where that is needed, and returns the start."""
     for person in filter(None, (start.newcomer, start.mentor)):
         if (refused := _confirm(ctx, person)) is not None:
             return refused
@@ -131,7 +131,7 @@ def plan(ctx: ListenerContext, click: Click, person: Person) -> None:
 
 
 def change_form(ctx: ListenerContext, click: Click, person: Person) -> None:
-    """Shows the plan of what is chosen; the other inputs keep what was typed."""
+    """Shows the plan of the chosen bundle; the other inputs keep their text."""
     if not click.view:
         return
     preview = _preview(ctx, person.id, click.texts)
@@ -161,7 +161,7 @@ def _start_of(values: Mapping[str, str]) -> Start:
 
 
 def submit_start(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
-    """Starts or plans what the form says."""
+    """Starts or plans the onboarding of the form."""
     start = look_up(ctx, _start_of(form.texts))
     if isinstance(start, Refused):
         return _error(form, start)
@@ -235,7 +235,7 @@ def press_mentor(ctx: ListenerContext, click: Click, person: Person) -> None:
 def change(
     act: Callable[[Context, str, str], Ramp | Refused], words: str
 ) -> Callable[[Context, Click, Person], None]:
-    """Changes a ramp for a lead, and says what was done."""
+    """Changes a ramp for a lead, and confirms the change."""
 
     def run(world: Context, click: Click, person: Person) -> None:
         outcome = act(world, person.id, click.value)

@@ -67,8 +67,9 @@ class Click(Payload):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission(Payload):
-    """A submitted modal and the id of its view (`window`). `texts` has what was typed or chosen and
-    `choices` the ticked boxes, both by block id; `fields` are its input blocks in their order."""
+    """A submitted modal and the id of its view (`window`). `texts` has the typed or chosen values
+    and `choices` the ticked boxes, both by block id; `fields` are its input blocks in their
+    order."""
 
     window: str
     modal: str
@@ -203,7 +204,7 @@ def suggestion_from(body: Json) -> Suggestion:
 
 
 def happening_from(body: Json) -> SlackEvent:
-    """An `event_callback` payload; `person` is whom it is about, "" when it is about nobody."""
+    """An `event_callback` payload; `person` is its subject, "" for an event about nobody."""
     event = _part(body, "event")
     user = event.get("user")
     person = _text(user, "id") if isinstance(user, Mapping) else _text(event, "user")
@@ -248,7 +249,7 @@ _PERSON = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^<>]*)?>|([UW][A-Z0-9]{5,})")
 
 
 def unescape(text: str) -> str:
-    """What was typed, as far as Slack tells it: `<@U1|ana>` is `@ana`, `<#C1|ops>` is `#ops`,
+    """The typed text, as far as Slack passes it on: `<@U1|ana>` is `@ana`, `<#C1|ops>` is `#ops`,
     `&amp;` is `&`."""
     plain = _LINK.sub(_typed, text)
     return plain.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
@@ -288,7 +289,7 @@ def _quote(body: Json) -> str:
 
 
 QUOTED = 2500
-"""Characters of a quotation: what is left of Slack's 3,000 of an input is for the person's own
+"""Characters of a quotation: the rest of Slack's 3,000 of an input is for the person's own
 words."""
 
 

@@ -18,7 +18,7 @@ from bot.operations.policy.find_unresolved import unresolved
 from bot.slack.api import Caller, pages, patient
 
 PAGE = 200
-"""Members a page; what Slack recommends (https://docs.slack.dev/apis/web-api/pagination)."""
+"""Members a page, as Slack recommends (https://docs.slack.dev/apis/web-api/pagination)."""
 
 
 class SlackPeople:
@@ -45,8 +45,8 @@ class SlackPeople:
         return person_from(answer["user"], now, self._team())
 
     def confirm(self, person: str, groups: bool) -> Person:
-        """Looks up the person, and with `groups` reads all groups at the same time. Raises what
-        `look_up` and `refresh_groups` do."""
+        """Looks up the person, and with `groups` reads all groups at the same time. Raises the
+        errors of `look_up` and `refresh_groups`."""
         if not groups:
             return self.look_up(person)
         with ThreadPoolExecutor(1, thread_name_prefix="person") as beside:

@@ -88,7 +88,7 @@ def read_start(words: list[str]) -> tuple[Scope, int] | Refused:
 
 
 def press_review(ctx: ListenerContext, click: Click, person: Person) -> None:
-    """Opens what waits for the reader in the campaign of the button."""
+    """Opens the items that wait for the reader in the campaign of the button."""
     campaign, _ = review_modal.from_button(click.value)
     page = waiting_page(ctx.world, person.id, campaign)
     if page is None:
@@ -110,7 +110,7 @@ def turn_page(ctx: ListenerContext, click: Click, person: Person) -> None:
 
 
 def submit_review(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
-    """Decides on the chosen items, and shows what is left."""
+    """Decides on the chosen items, and shows the others."""
     campaign, shown = review_modal.from_metadata(form.metadata)
     numbers = review_modal.chosen(form.choices, shown)
     if not numbers:

@@ -73,8 +73,8 @@ class Socket:
         self._handler = SocketModeHandler(
             app, app_token, web_client=client, ping_interval=PING, concurrency=workers, logger=log
         )
-        # Slack's own way in would raise on odd payloads, and acknowledge only what Bolt answers
-        # with 200.
+        # The SDK's own listener would raise on odd payloads, and acknowledge only payloads that
+        # Bolt answers with 200.
         self._handler.client.socket_mode_request_listeners.clear()
         self._handler.client.message_listeners.append(self._answer)
         self._stopping, self._called = threading.Event(), threading.Event()
@@ -83,7 +83,7 @@ class Socket:
         self._watcher = threading.Thread(target=self._watch, name="socket-watcher", daemon=True)
         self._connected_at = 0.0
         self.connections = 0
-        """How many were made."""
+        """The number of connections made so far."""
 
     def start(self) -> None:
         """Returns at once; the first connection is made, and later ones are replaced, in the

@@ -236,7 +236,7 @@ def revoke(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
 
 
 def credentials(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
-    """Answers what a system asked the holder for."""
+    """Answers a system's question to the holder."""
     return answer_window(ctx, form)
 
 

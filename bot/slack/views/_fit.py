@@ -23,7 +23,7 @@ _UNSHOWN = frozenset(
 
 
 def weight(value: object) -> int:
-    """How many characters Slack may count in these blocks; an upper bound."""
+    """The characters that Slack may count in these blocks; an upper bound."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, Mapping):
@@ -32,7 +32,7 @@ def weight(value: object) -> int:
 
 
 def within_reply(items: Iterable[Any], most: int = REPLY_BYTES) -> int:
-    """How many of these fit into one reply over Socket Mode."""
+    """The number of these items that fit into one reply over Socket Mode."""
     count = 0
     for item in items:
         most -= len(json.dumps(item))
@@ -68,7 +68,7 @@ Row = tuple[str, Sequence[Block]]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a page of a list begins: after the row `after`, or at number `start` if that row is
+    """The beginning of a page of a list: after the row `after`, or at number `start` if that row is
     gone."""
 
     start: int = 0
@@ -132,7 +132,7 @@ def join(messages: Sequence[Message]) -> Message:
 
 
 def _whole(lines: Sequence[str], limit: int) -> str:
-    """As many lines as fit without cutting one, and how many don't."""
+    """As many lines as fit without cutting one, and the number of the others."""
     for count in range(len(lines), 0, -1):
         more = [f"and {len(lines) - count} more, {ELSEWHERE}"] if count < len(lines) else []
         if len(text := "\n".join([*lines[:count], *more])) <= limit:

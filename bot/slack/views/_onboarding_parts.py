@@ -58,7 +58,7 @@ def _people(ids: Sequence[str]) -> list[Part]:
 
 
 def plan_lines(view: RampView) -> Lines:
-    """One line for each stage: when, and what."""
+    """One line for each stage: its time, and its roles."""
     lines = [stage_line(view, stage) for stage in view.ramp.stages]
     more = len(lines) - MOST_LINES
     rest: Lines = [[f"and {more} more stages"]] if more > 0 else []
@@ -85,7 +85,7 @@ def _when(ramp: Ramp, stage: PlannedStage) -> list[Part]:
 
 
 def stage_gives(view: RampView, stage: PlannedStage, with_mentor: bool = False) -> list[Part]:
-    """What a stage gives, gave, or lets ask for."""
+    """The roles that a stage gives, gave, or lets the newcomer request."""
     out = {role for number, role in view.refused if number == stage.number} | set(stage.left_out)
     given = [role for role in stage.roles if role not in out]
     waits = with_mentor and stage.by_mentor and stage.state is not StageState.OPENED
@@ -100,7 +100,7 @@ def stage_gives(view: RampView, stage: PlannedStage, with_mentor: bool = False) 
 
 
 def stage_leaves_out(view: RampView, stage: PlannedStage) -> list[Part]:
-    """What is left out, or would be, and why."""
+    """The roles that are left out, or would be, with the reasons."""
     reasons = {
         **{role: why for (number, role), why in view.refused.items() if number == stage.number},
         **stage.left_out,
@@ -121,7 +121,7 @@ def bundle_line(view: RampView) -> list[Part]:
 
 
 def mentor_line(view: RampView) -> list[Part]:
-    """Who the mentor is, or who acts as the mentor."""
+    """The mentor, or the people who act as the mentor."""
     ramp = view.ramp
     if ramp.mentor and ramp.mentor in view.mentors:
         return ["Mentor: ", who(ramp.mentor), "."]
@@ -136,7 +136,7 @@ def next_line(view: RampView) -> list[Part]:
 
 
 def given_lines(view: RampView) -> Lines:
-    """What was given, and whether it was used."""
+    """The grants, and whether they were used."""
     lines: Lines = [
         [role_title(view, grant.role), f" ({grant.state}, {_used(view, grant)})"]
         for some in view.given.values()
@@ -164,7 +164,7 @@ def open_first(view: RampView) -> list[Element]:
 
 
 def lead_buttons(view: RampView) -> list[Element]:
-    """What a lead can do with a ramp in its state; nothing once it is over."""
+    """The lead's buttons for a ramp in its state; none once it is over."""
     ramp, about = view.ramp, f"onboarding of {view.names.get(view.ramp.newcomer, 'the newcomer')}"
     asked = confirm(
         "End this onboarding?",
@@ -188,5 +188,5 @@ def lead_buttons(view: RampView) -> list[Element]:
 
 
 def begun(view: RampView) -> str:
-    """What a start came to, for the lead."""
+    """The result of a start, for the lead."""
     return "is planned" if view.ramp.state is RampState.PLANNED else "has started"

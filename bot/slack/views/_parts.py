@@ -60,7 +60,7 @@ def role_parts(role: Role | None, name: str) -> list[Part]:
 
 
 def asked_for(card: RequestCard) -> list[Block]:
-    """Who asks for what and why, in a modal for an approver."""
+    """The requester, the role and the reason, in a modal for an approver."""
     request = card.request
     requester: list[Part] = [bold(card.requester.name, 80), " (", who(request.requester), ")"]
     duration = bold(format_duration(request.duration))
@@ -97,8 +97,7 @@ def gives_within(what: Given, systems_room: int, actions_room: int, rest: str = 
 
 
 def approval_steps(role: Role) -> list[Part]:
-    """Who has to approve, as the rest of "Needs …": the tiers in the order in which they are
-    asked."""
+    """The approvers, as the rest of "Needs …": the tiers in the order in which they are asked."""
     parts: list[Part] = []
     for tier in tiers_of(role):
         approvals = "1 approval" if tier.approvals == 1 else f"{tier.approvals} approvals"
@@ -114,7 +113,7 @@ def references(refs: Sequence[str]) -> list[Part]:
 
 
 def ended_because(grant: Grant, to_holder: bool = False) -> list[Part]:
-    """Why a grant ended, as the end of a sentence."""
+    """The reason why a grant ended, as the end of a sentence."""
     if grant.end_reason is EndReason.REVOKED and grant.end_by == "system" and grant.end_words:
         return [typed(grant.end_words, 300)]
     if grant.end_reason is EndReason.REVOKED and grant.end_by:
@@ -196,7 +195,7 @@ def lasted(grant: Grant) -> list[Part]:
 
 
 def used_text(used: GrantUsage) -> str:
-    """How access was used, as the rest of "it was …", for a message's `text`."""
+    """The use of access, as the rest of "it was …", for a message's `text`."""
     if used.times:
         return "used once" if used.times == 1 else f"used {used.times:,} times"
     return "not seen in use" if used.silent or used.glimpsed else "never used"
@@ -286,7 +285,7 @@ def revoke(grant: Grant, title: str, holder: str, label: str = "Revoke") -> Elem
 
 
 def revoke_given(request: Request, about: str) -> Element:
-    """Revokes what nobody decided on; a form asks for the reason."""
+    """Revokes access that nobody decided on; a form asks for the reason."""
     return button("Revoke", Action.REVOKE_GIVEN, request.id, about, "danger")
 
 

@@ -15,7 +15,7 @@ _SIGNS = {Verdict.MET: "✓", Verdict.NOT_MET: "✗", Verdict.UNKNOWN: "?"}
 
 
 def headline(card: RequestCard) -> list[Part]:
-    """Who wants what for how long."""
+    """The requester, the role and the duration."""
     request = card.request
     asks = " asked for " if request.state is not RequestState.PENDING else " asks for "
     wants = [*role_parts(card.role, request.role), " for ", bold(format_duration(request.duration))]
@@ -35,7 +35,7 @@ def headline(card: RequestCard) -> list[Part]:
 
 
 def outcome(card: RequestCard) -> list[Part]:
-    """Who decided, and when."""
+    """The outcome with its deciders and time."""
     request = card.request
     if card.in_advance and request.state is RequestState.APPROVED:
         return [bold("Approved"), " in advance by ", *_givers(card), "."]
@@ -65,7 +65,7 @@ def was_decided_by_people(card: RequestCard) -> bool:
 
 
 def in_advance(card: RequestCard) -> list[list[Part]]:
-    """Who approved it in advance, and why that is not enough while it waits."""
+    """The people who approved it in advance, and the longest duration that they approved."""
     if not card.in_advance:
         return []
     most = min(each.duration for each in card.in_advance)
@@ -84,12 +84,12 @@ def sign(verdict: Verdict) -> str:
 
 
 def changed(card: RequestCard) -> list[list[Part]]:
-    """What the criteria said otherwise when it was asked."""
+    """The criteria that were different when it was asked."""
     return [["Changed since it was asked: ", typed(text, 400)] for text in card.changed]
 
 
 def votes(card: RequestCard) -> list[Part]:
-    """How many approvals there are, where it needs more than one; `deciders` says more of tiers."""
+    """The number of approvals, where it needs more than one; `deciders` describes tiers."""
     if (card.role and card.role.tiers) or (card.need <= 1 and not card.have):
         return []
     names: list[Part] = [part for voter in card.have for part in (", ", who(voter))][1:]
@@ -98,7 +98,7 @@ def votes(card: RequestCard) -> list[Part]:
 
 
 def unasked(card: RequestCard) -> Iterator[list[Part]]:
-    """What an approval allows beyond what was asked for: renewals that ask nobody."""
+    """The renewals without approval that an approval allows beyond the request."""
     request, role = card.request, card.role
     if role is None or role.renewal_approval or request.renews:
         return

@@ -1,5 +1,4 @@
-"""Private answers to the person who just acted: refusals, which say what to do, and
-confirmations."""
+"""Private answers to the person who just acted: refusals with advice, and confirmations."""
 
 from collections.abc import Callable, Mapping
 
@@ -50,7 +49,7 @@ def render(note: str, facts: Facts, card: RequestCard | None, now: int) -> Messa
 
 
 def refused(why: str) -> Message:
-    """A refusal; `why` is a sentence that says what to do."""
+    """A refusal; `why` is a sentence with advice."""
     return message(escape(clean(why, 1000)), paragraph(spoken(why)))
 
 
@@ -118,7 +117,7 @@ def granted_at_once(granted: GrantedAtOnce, note: str = "") -> Message:
 
 
 def granted_lines(granted: GrantedAtOnce, note: str = "") -> list[list[Part]]:
-    """What happens now with a request that was approved when it was sent."""
+    """The next steps of a request that was approved when it was sent."""
     request = granted.request
     return [
         ["Approved at once: ", *role_parts(granted.role, request.role), *duration_parts(request)],
@@ -128,7 +127,7 @@ def granted_lines(granted: GrantedAtOnce, note: str = "") -> list[list[Part]]:
 
 
 def emergency_lines(card: RequestCard) -> list[list[Part]]:
-    """What happens now with an emergency that was just called, for its user."""
+    """The next steps of an emergency that was just called, for its user."""
     request, named = card.request, role_parts(card.role, card.request.role)
     lasts: list[Part] = [" for ", bold(format_duration(request.duration)), "."]
     if request.state is RequestState.PENDING:
@@ -208,7 +207,7 @@ def away(given: Away) -> Message:
 
 
 def absences(known: Absences) -> Message:
-    """Who decides in whose place."""
+    """The people who decide in the place of others."""
     lines = absence_lines(known.away, known.decides_for, known.names)
     none: list[Part] = [
         "You are not away, and you decide for nobody else. ",
@@ -229,7 +228,7 @@ def waits_for_slack(waiting: Waiting) -> str:
 
 
 def already_pending(request: Request, now: int) -> Message:
-    """The same request is already pending."""
+    """An equal request is already pending."""
     return message(
         f"Your request for {_name(request.role)} is already waiting.",
         paragraph(
@@ -264,7 +263,7 @@ def already_held(grant: Grant, now: int) -> Message:
 
 
 def already_decided(card: RequestCard, now: int) -> Message:
-    """A press that came too late: who decided, when, and how."""
+    """A press that came too late: the decision, its deciders and its time."""
     request = card.request
     by: list[Part] = [part for actor in request.decided_by_each for part in (", ", who(actor))][1:]
     when: list[Part] = [" ", date(request.decided_at)] if request.decided_at else []

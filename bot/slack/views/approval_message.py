@@ -1,6 +1,5 @@
-"""The message that asks approvers: who wants what, for how long and why, and whether the criteria
-are met. It shows a request in whatever state it is, and doesn't know where its copies are.
-"""
+"""The message that asks approvers: the requester, the role, the duration, the reason, and whether
+the criteria are met. It shows a request in any state, and doesn't know the places of its copies."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -89,7 +88,7 @@ def _pending(card: RequestCard, pinged: Sequence[str]) -> Message:
 
 
 def _more(card: RequestCard) -> list[list[Part]]:
-    """What else a decision has to know: changes, pre-approvals, and who is asked."""
+    """Further facts for a decision: changes, pre-approvals, and the people who are asked."""
     return [*changed(card), *in_advance(card), *asked_lines(card)]
 
 
@@ -100,7 +99,7 @@ def _reason(request: Request) -> dict[str, object]:
 
 
 def _facts(card: RequestCard) -> list[Part]:
-    """One line: what it gives and what follows, what it is for, and how well it is known."""
+    """One line: the access and its renewals, the ticket, the risk, and the votes."""
     request = card.request
     facts: list[list[Part]] = [gives_within(request, _SYSTEMS_ROOM, _ACTIONS_ROOM)]
     if request.ticket:
@@ -137,7 +136,7 @@ def _met(count: int, others: bool) -> Iterator[list[Part]]:
 
 
 def _nearest(criteria: Sequence[Criterion]) -> Iterator[list[Part]]:
-    """Why the nearest rule did not decide."""
+    """The reason why the nearest rule did not decide."""
     open_ = [each for each in criteria if each.rule and not each.met]
     if open_:
         unknown = all(each.verdict is Verdict.UNKNOWN for each in open_)
@@ -225,7 +224,7 @@ def _narrowed(card: RequestCard, grant: Grant) -> Iterator[list[Part]]:
 
 
 def _extended(card: RequestCard, grant: Grant) -> Iterator[list[Part]]:
-    """What may follow without asking, of what is held."""
+    """The renewals without approval that a held grant may still have."""
     role, left = card.role, card.role.max_renewals - grant.renewals if card.role else 0
     if role is None or role.renewal_approval or left <= 0:
         return
@@ -241,14 +240,15 @@ def _extended(card: RequestCard, grant: Grant) -> Iterator[list[Part]]:
 
 
 def _judged(card: RequestCard) -> list[Block]:
-    """What was decided by where nobody decided, and what had changed by the decision."""
+    """The criteria by which a rule or pre-approval decided, and the changes by the time of the
+    decision."""
     lines = [] if was_decided_by_people(card) else [criterion(each) for each in card.criteria]
     lines += changed(card)
     return [rich(bullets(lines))] if lines else []
 
 
 def _undo(card: RequestCard) -> list[Block]:
-    """The button that revokes what nobody decided on, while it is held."""
+    """The button that revokes access that nobody decided on, while it is held."""
     request, grant = card.request, card.grant
     if was_decided_by_people(card) or grant is None or grant.state not in HELD:
         return []

@@ -1,5 +1,5 @@
-"""Who is asked to decide on a request, and why: lines of its message, the direct message to one
-person, and the note that mentions those who are asked."""
+"""The deciders of a request, and the reasons why they are asked: lines of its message, the direct
+message to one person, and the note that mentions the people who are asked."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -30,7 +30,7 @@ MOST_ABSENT = 5
 
 
 def asked_lines(card: RequestCard) -> Iterator[list[Part]]:
-    """Who is asked now, what was approved so far, and who decides for whom."""
+    """The people who are asked now, the approvals so far, and the delegates."""
     yield from _approvals(card)
     for each in card.stand_ins:
         delegate, absent = (card.names.get(one, one) for one in (each.delegate, each.giver))
@@ -65,7 +65,7 @@ def _away(absent: Delegation) -> list[Part]:
 
 
 def _waited(card: RequestCard) -> str | None:
-    """After how long the backups were asked; None if they were not."""
+    """The time after which the backups were asked, in words; None if they were not."""
     is_escalated = card.authority is not None and card.authority.escalated
     escalation = card.role.escalation if card.role and is_escalated else None
     return format_duration(escalation.after) if escalation else None
@@ -74,7 +74,7 @@ def _waited(card: RequestCard) -> str | None:
 def absence_lines(
     away: Delegation | None, decides_for: Sequence[Delegation], names: Mapping[str, str]
 ) -> list[list[Part]]:
-    """Who decides for a reader who is away, and for whom they decide."""
+    """The delegate of a reader who is away, and the people for whom the reader decides."""
     lines: list[list[Part]] = []
     if away is not None:
         delegate = bold(names.get(away.delegate, away.delegate), NAME_ROOM)
@@ -90,7 +90,7 @@ def absence_lines(
 
 
 def right_line(right: Right | None, reader: str, names: Mapping[str, str]) -> list[Part]:
-    """Why somebody decides on a request who is not its approver in their own right."""
+    """The reason why somebody decides on a request who is not its approver in their own right."""
     if right is None or (right.seat == reader and not right.backup):
         return []
     if right.seat != reader:
@@ -106,7 +106,7 @@ def right_line(right: Right | None, reader: str, names: Mapping[str, str]) -> li
 
 
 def why_you(card: RequestCard, reader: str) -> list[Part]:
-    """Why this person is asked, as a sentence; empty for somebody who can't decide."""
+    """The reason why this person is asked, as a sentence; empty for somebody who can't decide."""
     right = _right(card, reader)
     if right is None:
         return []
@@ -133,7 +133,7 @@ def _right(card: RequestCard, reader: str) -> Right | None:
 
 
 def asked_directly(card: RequestCard, reader: str) -> Block:
-    """Why somebody has this as a direct message."""
+    """The reason why somebody gets this as a direct message."""
     right = _right(card, reader)
     if right is not None and right.backup:
         return paragraph([bold("You can decide here."), " ", *why_you(card, reader)])

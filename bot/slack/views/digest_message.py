@@ -1,5 +1,5 @@
-"""The weekly digest in the security channel: its numbers in words, two charts, and a table of who
-holds what. People are named without a mention, so that the digest pings nobody."""
+"""The weekly digest in the security channel: its numbers in words, two charts, and a table of
+holders. People are named without a mention, so that the digest pings nobody."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -52,7 +52,7 @@ CONCLUSION = 300
 """Characters of a conclusion; the message about the emergency has all of it."""
 
 FRAME = 300
-"""Characters for what is around the rows of the table of holders."""
+"""Characters for the parts around the rows of the table of holders."""
 
 IN_TEXT = 15
 """The number of holders in the text for screen readers and old clients."""
@@ -101,7 +101,7 @@ def _count(found: Digest, *outcomes: Outcome) -> int:
 
 
 def _sentences(view: DigestView) -> list[tuple[str, str]]:
-    """Each line of the digest: what it is about, and the numbers."""
+    """Each line of the digest: its subject, and the numbers."""
     found = view.digest
     lines = (
         ("Access", _access(found)),
@@ -324,7 +324,7 @@ def _rest(more: int, what: str) -> list[Block]:
 
 
 def _twin(view: DigestView) -> str:
-    """The same numbers for clients without charts and tables, and for screen readers."""
+    """The numbers as text for clients without charts and tables, and for screen readers."""
     found = view.digest
     period = f"Access digest, {utc(found.period.since)} to {utc(found.period.until)}"
     lines = [period, *(f"{label}: {words}" for label, words in _sentences(view))]

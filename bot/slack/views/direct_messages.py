@@ -62,8 +62,8 @@ def grant_note(note: str, view: GrantView, now: int) -> Message:
 
 
 def past_note(note: str, at: int, view: GrantView) -> Message:
-    """A past note: what it said when it was posted (`at`), in words that stay true, and how the
-    access ended if it has."""
+    """A past note: its content when it was posted (`at`), in words that stay true, and the end of
+    the access, if it has ended."""
     grant, words = view.grant, _PAST[note]
     since: list[Part] = ["Newer messages say what happened since."]
     if grant.state in (GrantState.ENDED, GrantState.FAILED):
@@ -184,7 +184,8 @@ def _emergency_terms() -> list[list[Part]]:
 
 
 def _narrowed(view: GrantView) -> list[Part]:
-    """What an approver gave less or later than was asked for; empty if nothing."""
+    """The differences where an approver gave less, or later, than was asked for; empty without
+    any."""
     grant, asked = view.grant, view.request
     lasts = format_duration(grant.duration)
     changes: list[list[Part]] = []
@@ -503,7 +504,7 @@ def _unposted(card: RequestCard) -> Message:
 
 
 def _emergency_skipped(card: RequestCard) -> Message:
-    """For an approver whom nobody asked; it stays true, whatever becomes of the access."""
+    """For an approver whom nobody asked; it stays true in every later state of the access."""
     request = card.request
     title, lasts = title_text(card.role, request.role), format_duration(request.duration)
     drill: list[Part] = (

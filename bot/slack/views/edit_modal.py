@@ -97,7 +97,7 @@ def _actions(request: Request) -> list[Block]:
 
 
 def _by_system(request: Request) -> list[Block]:
-    """Which action is for which system, where they differ."""
+    """The systems of each action, where they differ."""
     if not request.system_actions:
         return []
     return [

@@ -144,7 +144,7 @@ def _buttons(card: RequestCard) -> list[Block]:
 
 
 def buttons(request: str, holder: str, *, held: bool, is_open: bool) -> list[Block]:
-    """What a lead can do about an emergency: sign its review, end its access."""
+    """The lead's buttons for an emergency: sign its review, end its access."""
     about = f"emergency of {holder}"
     sign = button("Sign review", Action.SIGN_REVIEW, request, about, "primary")
     made = [*([sign] if is_open else []), *([_end(request, holder, about)] if held else [])]

@@ -98,12 +98,12 @@ def _drill() -> Block:
 
 
 def called(card: RequestCard) -> View:
-    """What the form becomes when the emergency was called."""
+    """The view that replaces the form when the emergency was called."""
     return modal(Modal.NOTICE, TITLE, [paragraph(*emergency_lines(card))], close="Close")
 
 
 def sign(card: RequestCard) -> View:
-    """Asks a lead for the conclusion of the review; sending it ends what is left of the access."""
+    """Asks a lead for the conclusion of the review; sending it ends the remaining access."""
     request, grant = card.request, card.grant
     state: list[list[Part]] = [state_parts(grant)] if grant else []
     held = grant is not None and grant.state in HELD

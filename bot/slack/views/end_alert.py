@@ -68,8 +68,8 @@ def _unacknowledged(views: Sequence[AlertView]) -> dict[str, list[str]]:
 
 
 def _summary(views: Sequence[AlertView]) -> Message:
-    """A summary per system: how many ends, since when, whose, and the error. An outage may leave
-    hundreds."""
+    """A summary per system: the number of ends, the time of the first, the holders, and the error.
+    An outage may leave hundreds."""
     unconfirmed = [view for view in views if view.alert.confirmed_at is None]
     if not unconfirmed:
         return _all_confirmed(len(views))
@@ -190,7 +190,7 @@ def _confirmed(view: AlertView) -> Message:
 
 
 def acknowledgement(view: AlertView) -> Block:
-    """The button to acknowledge an end, or who acknowledged it."""
+    """The button to acknowledge an end, or the lead who acknowledged it."""
     alert = view.alert
     if alert.acknowledged_by and alert.acknowledged_at is not None:
         words: list[Part] = [

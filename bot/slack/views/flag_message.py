@@ -74,7 +74,7 @@ def _parts(parts: Sequence[Flag]) -> list[Block]:
 
 
 def _grants(view: FlagView) -> list[Block]:
-    """What stays true: the message is not updated when a grant ends."""
+    """The last grants, in words that stay true: the message is not updated when a grant ends."""
     if not view.flag.person:
         return []
     if not view.grants:
@@ -86,7 +86,7 @@ def _grants(view: FlagView) -> list[Block]:
 
 
 def _answer(view: FlagView) -> list[Block]:
-    """The buttons of an open flag, or what became of it."""
+    """The buttons of an open flag, or its answer."""
     flag = view.flag
     if view.whole is not None:
         words = "This flag is part of a later one of high severity, which has the buttons."

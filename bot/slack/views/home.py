@@ -80,7 +80,7 @@ _REASON = 200
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """The section that a button shows, and how many of its rows are skipped."""
+    """The section that a button shows, and the number of its rows to skip."""
 
     section: str
     skip: int
@@ -137,7 +137,7 @@ def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View
 
 
 def _why_empty(view: PersonView) -> str:
-    """Why there is nothing to show to this person; "" if there is."""
+    """The reason why this person sees nothing; "" if they see something."""
     if view.person.checked_at == 0:
         return "Slack has not said yet who you are. Open Home again in a moment."
     unfit = view.person.ineligible_reason()

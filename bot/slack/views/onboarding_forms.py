@@ -111,7 +111,7 @@ def _preview(preview: RampView | str | None) -> list[Block]:
 
 
 def started(view: RampView) -> View:
-    """What the form becomes when the onboarding is stored."""
+    """The view that replaces the form when the onboarding is stored."""
     return modal(
         Modal.NOTICE,
         "Onboarding",

@@ -101,7 +101,7 @@ def _mentor(view: RampView, number: int, reader: str) -> Message:
 
 
 def _ready(view: RampView, number: int, reader: str) -> Message:
-    """To the mentor: a stage waits for their press, or what became of it."""
+    """To the mentor: a stage that waits for their press, or its outcome."""
     stage, ramp = _stage(view, number), view.ramp
     if stage.state is StageState.OPENED:
         return _settled(
@@ -257,7 +257,8 @@ KEPT = frozenset({"ready", "began", "mentor_left"})
 
 
 def graduation(found: Graduation) -> Message:
-    """To the lead at the end of a ramp: what it gave, what of that was needed, what was missing."""
+    """To the lead at the end of a ramp: the access that it gave, its use, and the access that was
+    missing."""
     view, ramp = found.view, found.view.ramp
     what = "has finished" if ramp.state is RampState.FINISHED else "has left"
     beyond: Lines = [[code(each.role), f", {each.state}"] for each in found.beyond]
@@ -281,7 +282,7 @@ def _suggested(toml: str) -> list[Block]:
 
 
 def opened_text(given: Sequence[Grant], left_out: Mapping[str, str]) -> str:
-    """What the press of a mentor came to."""
+    """The result of a mentor's press."""
     roles = ", ".join(f"`{grant.role}`" for grant in given)
     parts = [f"Opened. They get {roles}." if given else "Opened."]
     parts += [f"Left out: `{role}`, {why}." for role, why in left_out.items()]

@@ -113,7 +113,7 @@ def taken(rows: Sequence[PreApproval]) -> Message:
 
 
 def listed(views: Sequence[PreApprovalView], reader: str) -> Message:
-    """What a person gave and has, or all there are."""
+    """The pre-approvals that a person gave and has, or all there are."""
     if not views:
         hint: list[Part] = [code("/access allow @user ROLE 2h until 2026-12-24"), " gives one."]
         return message(
@@ -132,7 +132,7 @@ def rows(views: Sequence[PreApprovalView], reader: str) -> Iterator[list[Block]]
 
 
 def row(view: PreApprovalView, reader: str) -> list[Block]:
-    """One pre-approval, with the button that ends it for who gave it or has it."""
+    """One pre-approval, with the button that ends it for its giver and the person who has it."""
     each = view.given
     words: list[Part] = [
         *role_parts(view.role, each.role),

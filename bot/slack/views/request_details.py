@@ -76,7 +76,7 @@ def _person(card: RequestCard) -> list[list[Part]]:
 
 
 def _flags(card: RequestCard) -> list[list[Part]]:
-    """The open flags about this person; that there are none is said, too."""
+    """The open flags about this person; if there are none, a line says so."""
     if not card.flags:
         return [["No open flags about this person"]]
     return [

@@ -57,7 +57,7 @@ def sent(stored: Submitted, note: str = "") -> View:
 
 
 def granted(stored: GrantedAtOnce, note: str = "") -> View:
-    """What the form becomes when a rule approved the request."""
+    """The view that replaces the form when a rule approved the request."""
     lines = granted_lines(stored, note)
     return modal(Modal.NOTICE, "Request approved", [paragraph(*lines)], close="Close")
 

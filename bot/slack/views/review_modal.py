@@ -1,4 +1,4 @@
-"""The modal in which a reviewer keeps or ends what waits for them, one or several items at once."""
+"""The modal in which a reviewer keeps or ends one or several items at once."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,8 +43,9 @@ _MOST_NAMED = 3
 
 
 def render(page: WaitingPage, now: int, said: str = "") -> View:
-    """One page of what waits for the reader. `said` is what came of the last decision. What the
-    roles give is left out if the reply to a form would not fit into a frame of Socket Mode."""
+    """One page of the items that wait for the reader. `said` is the result of the last decision.
+    The actions of the roles are left out if the reply to a form would not fit into a frame of
+    Socket Mode."""
     full = _view(page, now, said)
     if len(json.dumps(full)) <= REPLY_BYTES:
         return full

@@ -47,7 +47,7 @@ def started(found: Started) -> Message:
 
 
 def note(campaign: Campaign, is_reminder: bool) -> Message:
-    """Asks a person to decide on what waits for them; once the campaign is closed, reports that."""
+    """Asks a person to decide on their items; once the campaign is closed, reports that."""
     scope: list[Part] = [bold(str(campaign.scope), 100)]
     if campaign.state is not CampaignState.OPEN:
         return message(

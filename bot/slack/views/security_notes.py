@@ -322,7 +322,7 @@ def _use_after_end(facts: Facts) -> Message:
 
 
 def _session_lines(facts: Facts, system: str, person: str) -> list[list[Part]]:
-    """The session that was used after the end, when it was opened, and what to do."""
+    """The session that was used after the end, the time at which it was opened, and advice."""
     opened, ended = int(str(facts["opened_at"])), int(str(facts["ended_at"]))
     after, still = "was opened after it had ended", "is still open, although it has ended"
     session: list[Part] = [": a session of ", who(person)]

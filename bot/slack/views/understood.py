@@ -1,4 +1,4 @@
-"""Words about the duration of a request: how it was read, or what to type instead."""
+"""Words about the duration of a request: the way it was read, or the words to type instead."""
 
 from bot.core.durations import BadDuration, format_duration
 from bot.core.model import Request
