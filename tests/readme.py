@@ -116,7 +116,7 @@ class Folder:
 def an_empty_folder(tmp: Path) -> tuple[Folder, Path]:
     """A folder with the repository in it as `access-bot`, and the folder with the dependencies;
     both are made if missing. The dependencies are links to everything that is installed for the
-    tests, except access-bot itself, which comes only from the wheel. pip's own configuration
+    tests, except access-bot itself, which comes only from the repository. pip's own configuration
     forbids a registry."""
     at, home, tools, packages = (tmp / name for name in ("folder", "home", "tools", "packages"))
     empty = Folder(at, {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(home)})

@@ -71,10 +71,3 @@ def test_the_required_variables_are_enough_and_each_is_needed_for_a_start(
 
 def test_no_variable_is_both_required_and_optional() -> None:
     assert not set(OPTIONAL) & {name for needed in MODES.values() for name in needed}
-
-
-def test_the_wheel_that_the_documents_install_is_the_one_of_this_version() -> None:
-    version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M)
-    assert version
-    named = re.findall(r"access_bot-[\w.]+-py3-none-any\.whl", "".join(BLOCKS.values()))
-    assert named and set(named) == {f"access_bot-{version[1]}-py3-none-any.whl"}

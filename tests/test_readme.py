@@ -51,7 +51,7 @@ def folder(installed: Folder) -> Iterator[Folder]:
             pytest.skip(f"{PORT_TAKEN}: {taken[0]}")
         yield installed
         for path in installed.at.iterdir():
-            if path.is_file() and path.suffix != ".whl":
+            if path.is_file():
                 path.unlink()
     installed.environ.pop("SLACK_API_URL", None)
 
