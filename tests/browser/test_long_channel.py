@@ -66,9 +66,13 @@ def test_a_thousand_messages_are_in_order_and_new_ones_wait_below(
 
     reading = top_of(dev)
     alone.person("ben").say("#general", "The newest")
-    expect(dev.main.get_by_role("button", name="New messages")).to_be_visible()
+    to_the_end = dev.main.get_by_role("button", name="New messages")
+    # Not `expect` alone: each of its attempts that fails describes the whole page, which takes many
+    # seconds with a thousand messages.
+    to_the_end.wait_for()
     assert top_of(dev) == reading
-    dev.main.get_by_role("button", name="New messages").click()
+    to_the_end.click()
     expect(dev.message("The newest")).to_be_in_viewport()
     dev.write("An answer to it")
+    dev.message("An answer to it").wait_for()
     expect(dev.message("An answer to it")).to_be_in_viewport()
