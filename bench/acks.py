@@ -1,6 +1,6 @@
-"""P1 to P4: how soon Slack gets its answer. The bot stores a command or a press durably before it
-answers. The limit is Bolt with a listener that does nothing, behind the same server and the same
-socket client, plus one raw durable transaction."""
+"""P1 to P4: the time until Slack gets its answer. The bot stores a command or a press durably
+before it answers. The limit is Bolt with a listener that does nothing, behind the same server and
+the same socket client, plus one raw durable transaction."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def bolt() -> App:
 
 
 class Bolt:
-    """The same endpoint as the bot's (`bot/web/slack_events.py`), with the bare Bolt behind it."""
+    """The bot's endpoint (`bot/web/slack_events.py`), with the bare Bolt behind it."""
 
     def __init__(self, folder: Path) -> None:
         signatures = Signatures(SignatureVerifier(SIGNING))
@@ -70,7 +70,7 @@ class Bolt:
 
 
 class Gate:
-    """The same signature check and the same statement as the bot's, and nothing else."""
+    """The bot's signature check and the bot's statement, and nothing else."""
 
     def __init__(self, folder: Path) -> None:
         self._signer = Signer([KEY])

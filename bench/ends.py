@@ -170,7 +170,7 @@ def told_late(record: Path, grants: list[str], ends: Mapping[str, int]) -> tuple
 
 
 def revoked(record: Path) -> dict[str, float]:
-    """When each grant's system was called first."""
+    """The time of the first revocation of each grant."""
     found: dict[str, float] = {}
     lines = record.read_text().splitlines() if record.exists() else []
     for what, grant, began, _ in map(json.loads, lines):
@@ -217,7 +217,7 @@ def left(place: Place, state: str) -> int:
 
 
 def _watch(place: Place, bot: Bot) -> tuple[float, float]:
-    """When the process was ready, and when no overdue end was left."""
+    """The time when the process was ready, and the time when no overdue end was left."""
     ready = closed = 0.0
     while not (ready and closed):
         if not closed and left(place, "active") == 0:
@@ -232,7 +232,7 @@ FIGURES = {"P9": at_once, "P10": lateness, "P11": overdue}
 
 
 def _child() -> None:
-    """One replica: opens its database when it gets the URL, and ends what is due on order."""
+    """One replica: opens its database when it gets the URL, and ends due grants on order."""
     answer(ready=True)
     world = None
     with a_place() as place:

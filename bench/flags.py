@@ -1,5 +1,5 @@
-"""P21: the same transactions with the check for flags beside them and without it, and how long a
-flag takes from the commit of its last fact to its message in the outbox."""
+"""P21: transactions with the check for flags beside them and without it, and the time from the
+commit of a flag's last fact to its message in the outbox."""
 
 from __future__ import annotations
 

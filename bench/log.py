@@ -400,7 +400,7 @@ def _triples() -> dict[str, Filters]:
 
 
 WITH = {"SQLite": "csv of the rows", "PostgreSQL": "COPY"}
-"""The same work by the driver alone, for comparison."""
+"""The work by the driver alone, for comparison."""
 
 
 def exporting(scale: Scale) -> Iterator[Line]:

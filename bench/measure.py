@@ -1,5 +1,5 @@
-"""How every figure is measured: the legs of a comparison interleaved over several rounds, their
-median, and CPU time beside wall time."""
+"""Measures figures: the legs of a comparison interleaved over several rounds, their median, and CPU
+time beside wall time."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is measured: rounds of each comparison, requests in each leg, grants that end at
-    once, audit records, lifecycles, and seconds of watching a process."""
+    """The amounts: rounds of each comparison, requests in each leg, grants that end at once, audit
+    records, lifecycles, and seconds of watching a process."""
 
     name: str
     rounds: int
@@ -78,8 +78,8 @@ def _figure(value: float, unit: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What one leg took: seconds, CPU seconds of the measured process, the number of things done,
-    and the seconds of each."""
+    """The result of one leg: seconds, CPU seconds of the measured process, the number of items, and
+    the seconds of each."""
 
     wall: float
     cpu: float

@@ -107,7 +107,7 @@ def keep(folder: Path, requests: list[bytes]) -> str:
 
 
 def envelope(payload: dict[str, Any]) -> str:
-    """The same payload as an envelope of Socket Mode."""
+    """The payload as an envelope of Socket Mode."""
     number = next(_numbers)
     kind = "interactive" if "actions" in payload else "slash_commands"
     return json.dumps(

@@ -1,7 +1,7 @@
-"""Runs the real bot with a record of when each system was called, and of how long Slack took to
-look up who pressed: `python -m bench.recorded VERB`. BENCH_RECORD names the file; BENCH_HANG makes
-every call of a system take this number of seconds. With BENCH_SLOW the systems are not in our
-database: each call takes this number of seconds, and a call of `archive` hangs."""
+"""Runs the real bot with a record of the time of each call of a system, and of the seconds in which
+Slack looked up the person of a press: `python -m bench.recorded VERB`. BENCH_RECORD names the file;
+BENCH_HANG makes every call of a system take this number of seconds. With BENCH_SLOW the systems are
+not in our database: each call takes this number of seconds, and a call of `archive` hangs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The same SQL without the product: records what an operation sent to the database, and sends it
-again through the bare driver, on a copy of the database as it was before."""
+"""Measures SQL without the product: records the statements of an operation, and sends them again
+through the bare driver, on a copy of the database as it was before."""
 
 from __future__ import annotations
 

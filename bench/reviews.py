@@ -67,7 +67,7 @@ def _start(place: Place, kind: str, held: int) -> Line:
 
 
 def _each(place: Place, number: int, act: Callable[[], None]) -> Spent:
-    """The time of each of these decisions, by people whom Slack has just described."""
+    """The time of each of these decisions, by people who were just looked up in Slack."""
     _confirm(place)
     each, watch = [], Watch()
     for _ in range(number):

@@ -93,7 +93,7 @@ def _past(place: Place, people: int, count: int) -> None:
 
 
 def _ask(place: Place, role: str, people: int) -> Spent:
-    """Each person asks once; what they asked is out of the way of the next round afterwards."""
+    """Each person asks once. Their requests are withdrawn and dated back before the next round."""
     world, each = place.world, []
     watch = Watch()
     for person in map(someone, range(people)):

@@ -1,4 +1,5 @@
-"""P24: how fast a stream sends the audit log, and what a receiver that hangs costs a decision."""
+"""P24: the speed at which a stream sends the audit log, and the delay of a decision by a receiver
+that hangs."""
 
 from __future__ import annotations
 

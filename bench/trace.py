@@ -1,5 +1,4 @@
-"""`python -m bench trace` counts what one click runs through: files, functions, calls and
-transactions."""
+"""`python -m bench trace` counts the files, functions, calls and transactions of one click."""
 
 from __future__ import annotations
 
@@ -52,7 +51,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What ran through the bot in one window of time."""
+    """The calls of the bot in one window of time."""
 
     what: str
     calls: list[Call]
@@ -122,7 +121,7 @@ def _lifecycle(office: Office, path: Path, person: str) -> list[Row]:
 
 
 def _end(office: Office, person: str) -> tuple[float, float]:
-    """When a grant ended, and when all its work was done."""
+    """The end of a grant, and the time when all its work was done."""
     request = office.ask(person, "brief")
     office.approve(request)
     grant = office.grant(request, "ended")

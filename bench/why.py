@@ -1,5 +1,5 @@
-"""Where the time goes in figures that miss their goal: the same work again under Python's profiler.
-The profiler makes everything slower, so this run is never the measurement."""
+"""Finds the slow parts of figures that miss their goal: the work again under Python's profiler. The
+profiler makes everything slower, so this run is never the measurement."""
 
 from __future__ import annotations
 

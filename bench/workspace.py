@@ -83,7 +83,7 @@ def read(window: HTTPResponse) -> None:
 
 @contextmanager
 def open_windows(workspace: Workspace, number: int) -> Iterator[None]:
-    """Opens this number of windows that only watch; what they receive is read and dropped."""
+    """Opens this number of windows that only watch; their updates are read and dropped."""
     lines = [HTTPConnection("127.0.0.1", workspace.port) for _ in range(number)]
     threads = []
     for line, name in zip(lines, PEOPLE, strict=False):

@@ -1,4 +1,4 @@
-"""The environment of the bot in tests: exactly the variables that the documents tell an operator to
+"""The environment of the bot in tests: exactly the variables that the documents ask an operator to
 set."""
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class FakeSystem:
         self._freed.set()
 
     def count_calls(self, do: str, grant: str = "") -> int:
-        """How often it was called with that verb, for that grant or for any."""
+        """The number of calls with that verb, for that grant or for any."""
         return sum(did == do and grant in ("", to) for did, to in list(self.calls))
 
     def _call(self, do: str, grant: str) -> None:

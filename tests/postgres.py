@@ -28,7 +28,8 @@ DISCONNECT = """
 SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 CATALOGS = "attribute attrdef trigger index constraint proc namespace statistic"
-"""What a test may change besides rows. A change gives a row of a catalog another `xmin`."""
+"""Catalogs that a test may change besides rows. A change gives a row of a catalog another
+`xmin`."""
 SCHEMA = f"""
 SELECT
   {

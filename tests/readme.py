@@ -129,8 +129,9 @@ def an_empty_folder(tmp: Path) -> tuple[Folder, Path]:
         for entry in place.iterdir():
             if not re.search(r"access_bot|^__|\.pth$|^pip", entry.name):
                 (packages / entry.name).symlink_to(entry)
-    # For options that begin with no-, pip's configuration takes the value that they set: false is
-    # what is wanted.
+    # For options that begin with no-, pip's configuration takes the value that they set: false
+    # turns
+    # them on.
     (home / ".config" / "pip" / "pip.conf").write_text(
         "[global]\nno-index = true\nno-build-isolation = false\n"
     )

@@ -96,7 +96,7 @@ def test_an_end_is_retried_soon_whatever_pause_the_system_asks_for(
     assert [due - harness.made.clock.at for _, due, _, _ in harness.waiting(Queue.END)] == [paused]
 
 
-# --- what arrives after an end
+# --- access that appears after an end
 
 
 @pytest.mark.parametrize("do", ["start", "extension"])
@@ -212,7 +212,7 @@ def test_an_end_without_unanswered_calls_is_not_checked_again(harness: DeliveryH
     assert harness.waiting(Queue.END) == []
 
 
-# --- who hears of it
+# --- notes about late access
 
 
 def test_a_holder_is_notified_of_an_end_that_hangs_before_it_fails(

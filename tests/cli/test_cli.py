@@ -424,7 +424,7 @@ def test_a_yes_on_a_real_terminal_is_enough(shop: Shop) -> None:
     assert "has shop-admin until" in err and "Revoke it now?" in err
 
 
-# --- who did it, and what a terminal can show
+# --- the actor, and the limits of terminals
 
 
 def test_the_actor_is_the_account_of_the_process_whatever_user_claims(

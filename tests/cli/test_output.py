@@ -1,4 +1,4 @@
-"""How rows and typed text look on a terminal."""
+"""Rows and typed text on a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a saved roles.toml comes into force, and when it does not yet."""
+"""The moment at which a saved roles.toml comes into force."""
 
 from __future__ import annotations
 

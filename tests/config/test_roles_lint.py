@@ -1,5 +1,5 @@
-"""Where a valid roles.toml gives more than it may need to; and a high risk is nobody's word alone
-by oversight."""
+"""Warnings about a valid roles.toml that may give too much, and the second approval that high risk
+needs."""
 
 from __future__ import annotations
 

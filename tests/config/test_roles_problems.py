@@ -228,7 +228,7 @@ def test_a_huge_file_of_errors_is_told_shortly_and_soon() -> None:
     assert time.thread_time() - started < 30
 
 
-# --- what is checked already and comes later
+# --- settings of each kind of system
 
 
 LATER = {

@@ -281,7 +281,7 @@ class Contract:
             if not broke:
                 break
 
-    # --- what is there
+    # --- lists of access
 
     def test_access_that_was_made_is_listed_and_can_be_removed(
         self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]

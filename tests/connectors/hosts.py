@@ -124,7 +124,7 @@ class Host:
     @contextmanager
     def running(self) -> Iterator[Host]:
         if os.getuid() == 0:
-            # Where it separates privileges; made at boot otherwise.
+            # sshd needs this folder to separate privileges; otherwise it is made at boot.
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         with self.log.open("wb") as log:
             process = self._start(log.fileno())

@@ -121,7 +121,7 @@ def _lost(call: str) -> str | None:
 
 
 class RestContract:
-    """How every REST connector handles a bad answer. `server` is its stand-in."""
+    """The behaviour of every REST connector after a bad answer. `server` is its stand-in."""
 
     @pytest.fixture
     def server(self) -> StandIn:

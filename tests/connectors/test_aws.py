@@ -145,7 +145,7 @@ class TestAws(Contract, SharedContract):
     def had(self, order: ProvisionOrder) -> None:
         self.assign(order.person.email, order.actions[0])
 
-    # --- who and what
+    # --- people and permission sets
 
     def test_a_person_is_found_once_and_then_linked_by_id(
         self, it: Connector, order: Ordered, tools: ConnectorDeps

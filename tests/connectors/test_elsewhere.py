@@ -165,7 +165,7 @@ def test_another_server_can_be_confirmed_too_and_no_membership_is_forgotten(
     assert left == [[team], [other]]
 
 
-# --- which settings say which system it is
+# --- the settings that identify a system
 
 HOOK = {"url": "https://a.example.com/x", "secret": SECRET, "timeout": 10, "private": False}
 COMMAND = {"argv": ["/bin/true", "-a"], "timeout": 30, "env": {}}

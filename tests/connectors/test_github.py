@@ -73,7 +73,7 @@ class TestGitHub(Contract, SharedContract, RestContract):
         assert user is not None
         self.github.org.teams[order.actions[0]][user.id] = "active"
 
-    # --- who
+    # --- people
 
     def by_email(self, order: Ordered, email: str = EMAIL, person: str = ANA) -> ProvisionOrder:
         return replace(order(person), names={}, person=a_person(person, email))
@@ -219,7 +219,7 @@ class TestGitHub(Contract, SharedContract, RestContract):
         delivery.drain(Queue.START)
         assert server.may(ANA.lower(), "deployers") and not server.may(ANA.lower(), "on-call")
 
-    # --- what can't be seen
+    # --- users and teams that can't be seen
 
     def test_a_user_who_is_hidden_still_has_it_until_the_team_s_list_says_otherwise(
         self, it: Connector, server: GitHub, order: Ordered

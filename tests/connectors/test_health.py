@@ -1,4 +1,4 @@
-"""Which system is unwell, by its last calls and by checks; reading it waits for no system."""
+"""The health of systems, by their last calls and by checks; reading it waits for no system."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def fine() -> Iterator[RawServer]:
         yield server
 
 
-# --- what is sent and what comes back
+# --- requests and responses
 
 
 def test_the_answer_has_status_headers_and_body(fine: RawServer) -> None:
@@ -220,7 +220,7 @@ def test_no_secret_is_in_an_error(serve: Any) -> None:
     assert caught.value.__cause__ is None
 
 
-# --- where it may go
+# --- allowed addresses
 
 
 @pytest.mark.parametrize(

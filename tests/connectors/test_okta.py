@@ -66,7 +66,7 @@ class TestOkta(Contract, SharedContract, RestContract):
             user.id
         )
 
-    # --- who
+    # --- people
 
     def test_a_person_is_found_once_and_then_linked_by_id(
         self, it: Connector, server: Okta, order: Ordered, tools: ConnectorDeps
@@ -119,7 +119,7 @@ class TestOkta(Contract, SharedContract, RestContract):
         it.revoke(asked)
         assert not it.read_back(asked)
 
-    # --- what
+    # --- groups
 
     def test_a_group_may_be_named_by_its_id(
         self, it: Connector, server: Okta, order: Ordered

@@ -30,7 +30,7 @@ from tests.connectors.postgres_rig import (
 )
 from tests.connectors.postgres_wire import Wire
 
-# --- what can't be given
+# --- rights that can't be given
 
 
 NOT_OURS = {
@@ -92,7 +92,7 @@ def test_actions_that_can_be_given(it: Postgres, action: str) -> None:
     assert it.check({"it": [action]}) == []
 
 
-# --- what the doctor finds
+# --- the findings of the doctor
 
 
 def test_checking_changes_nothing(it: Postgres, server: PasswordServer) -> None:

@@ -95,7 +95,7 @@ def test_a_secret_of_argv_that_the_program_prints_is_repeated_nowhere(
         assert "hidden" not in words and "p@ss" not in words
 
 
-# --- what each kind of connector says
+# --- the answers of each kind of connector
 
 
 def error_text(call: Any, *arguments: object) -> str:

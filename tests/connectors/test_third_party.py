@@ -29,7 +29,7 @@ approvers = ["@db-leads"]
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the example is installed."""
+    """The folder in which the example is installed."""
     place = tmp_path_factory.mktemp("package")
     install(place)
     return place

@@ -170,7 +170,7 @@ class TestWebhook(Contract):
         assert list(it.check({"it": ["stock:count"]})) == []
 
 
-# --- what is sent
+# --- the sent request
 
 
 def sent(do: str, order: ProvisionOrder = A_GRANT) -> tuple[dict[str, str], bytes]:

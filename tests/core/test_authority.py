@@ -268,7 +268,7 @@ def test_one_person_who_decides_for_two_is_one_approval() -> None:
     assert press.approve(EVE) == Approved((CARA, EVE))
 
 
-# --- whatever is pressed
+# --- presses in any order
 
 SOME = st.lists(st.sampled_from(PEOPLE), min_size=1, unique=True)
 ROLES = st.one_of(

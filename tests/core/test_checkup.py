@@ -1,4 +1,4 @@
-"""Which problems of an installation are new, and which are solved."""
+"""New and solved problems of an installation."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def test_a_role_without_the_table_is_for_nobody_in_an_emergency() -> None:
     )
 
 
-# --- who may
+# --- the right to take, approve and sign
 
 
 MAY: dict[str, tuple[Person, Directory, str]] = {
@@ -125,7 +125,7 @@ def test_duration_and_reason_are_judged_by_the_emergency(
     assert why in found and bool(found) is bool(why)
 
 
-# --- what is held already
+# --- access that the person holds already
 
 
 def held(**changes: object) -> Grant:

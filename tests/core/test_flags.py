@@ -1,4 +1,4 @@
-"""The flag rules as tables: what each one finds, and what it just does not."""
+"""The flag rules as tables: facts that each one finds, and similar ones that it does not find."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which differences between two roles.toml are reported, and which of them loosen the rules."""
+"""The reported differences between two roles.toml, and those that loosen the rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a stream of audit records is late, and how much goes at once."""
+"""The lateness of a stream of audit records, and the size of a batch."""
 
 from __future__ import annotations
 

@@ -235,7 +235,7 @@ def test_an_expired_trigger_is_answered_and_changes_nothing(company: Company) ->
     assert company.request(who, "reports-read")[1] == "pending"
 
 
-# --- who may no more
+# --- people who may no longer decide
 
 
 def test_a_role_that_was_changed_or_removed_while_a_request_waits_is_not_given(

@@ -149,7 +149,7 @@ class Working:
         until(lambda: self.made.grant(grant.id).state is state, timeout)
 
     def times(self, grant: Grant) -> tuple[int, int]:
-        """When the grant started and when it ended."""
+        """The start and the end of the grant."""
         found = self.made.grant(grant.id)
         assert found.started_at is not None and found.ended_at is not None
         return found.started_at, found.ended_at

@@ -419,7 +419,7 @@ def test_the_audit_log_is_filtered_paged_exported_and_checked(company: Company) 
     lead.wait_dm("The audit log is intact")
 
 
-# --- what was typed
+# --- typed text
 
 
 HOSTILE = {

@@ -75,7 +75,7 @@ def company(make_company: Callable[..., Company]) -> Iterator[Company]:
 
 
 def times(company: Company, grant: str) -> tuple[int, int]:
-    """When a grant started and ends."""
+    """The start and the end of a grant."""
     (found,) = company.rows("SELECT started_at, ends_at FROM grants WHERE id = ?", grant)
     return found[0], found[1]
 

@@ -142,7 +142,7 @@ def test_answers_that_are_lost_again_and_again_make_two_copies_and_never_three(
     assert 1 <= len(posts_about(company, who, APPROVALS)) <= 2
 
 
-# --- what can't be delivered
+# --- messages that can't be delivered
 
 
 def test_a_closed_channel_is_told_to_security_once_and_another_channel_is_asked(
@@ -198,7 +198,7 @@ def test_a_missing_scope_reaches_the_security_channel_and_the_waiting_lead_once(
         company.sandbox.admin.grant_scopes(scopes)
 
 
-# --- who presses
+# --- the person of a press
 
 
 def test_nothing_is_decided_while_slack_does_not_say_who_pressed(company: Company) -> None:

@@ -56,7 +56,7 @@ def begins(made: Made, grant: Grant) -> bool:
 
 
 def why(made: Made) -> str:
-    """Why a grant ended before it began, as its holder reads and the log keeps it."""
+    """The reason why a grant ended before it began, for its holder and in the log."""
     ((detail,),) = made.log("grant:end:asked", "detail")
     (told,) = made.rows(
         "SELECT data FROM outbox WHERE kind = 'notify_person' AND data LIKE '%not_started%'"

@@ -192,7 +192,7 @@ def test_an_operator_may_when_slack_has_been_down_for_long(made: Made) -> None:
     assert begin_attempt(made.world, grant.id) != []
 
 
-# --- who does not get in
+# --- people who are refused
 
 
 NOT_IN: dict[str, tuple[Callable[[Made], Outcome], str]] = {

@@ -216,7 +216,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.left: set[str] = set()
         self.keys = 0
 
-    # What people do
+    # Steps of people
 
     @initialize()
     def somebody_has_access(self) -> None:
@@ -360,7 +360,7 @@ class Lifecycle(RuleBasedStateMachine):
     def comes_back(self, who: str) -> None:
         self.made.know(replace(a_person(who), checked_at=self.now))
 
-    # What time and workers do
+    # Steps of time and workers
 
     @rule(seconds=st.sampled_from([1, 5, 59, 600, 1800, 3600]), swept=st.booleans())
     def time_passes(self, seconds: int, swept: bool) -> None:
@@ -379,7 +379,7 @@ class Lifecycle(RuleBasedStateMachine):
         work, recordings = self.late.pop(0)
         work.finish(_record, recordings)
 
-    # What must hold at every moment
+    # Invariants at every moment
 
     @invariant()
     def nobody_has_access_that_has_ended(self) -> None:
@@ -531,7 +531,7 @@ class Lifecycle(RuleBasedStateMachine):
             holds()
 
     def teardown(self) -> None:
-        """When everything works again, all access ends, and the log is one chain."""
+        """The end: when everything works again, all access ends, and the log is one chain."""
         try:
             self._come_to_rest()
         finally:
@@ -557,7 +557,7 @@ class Lifecycle(RuleBasedStateMachine):
         assert (self.made.work(), self.made.count("gates")) == ([], 0)
         assert self.made.verdict().broken is None
 
-    # How the work is done
+    # The run
 
     @property
     def now(self) -> int:

@@ -1,4 +1,4 @@
-"""Which direct messages and private answers are out of date when a grant or request moves on."""
+"""Direct messages and private answers that are out of date when a grant or request moves on."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def refresh(made: Made, *moved: list[str]) -> None:
 
 
 def test_every_note_says_when_it_is_true_and_what_it_was() -> None:
-    assert set(TRUE_IN) == {*_GRANT_NOTES, "reminder"} - {"not_started"}  # which is true for ever
+    assert set(TRUE_IN) == {*_GRANT_NOTES, "reminder"} - {"not_started"}  # which is always true
     assert set(_PAST) == {*TRUE_IN, "lost"} - LASTING
 
 

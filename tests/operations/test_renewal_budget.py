@@ -1,4 +1,4 @@
-"""Which renewals need nobody: so many of one grant, and so many of one person in a period. Beyond
+"""Renewals without approval: a limited number for one grant, and for one person in a period. Beyond
 them somebody else decides, and nothing passes the longest total."""
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def as_(sandbox: Sandbox) -> Callable[[str], Window]:
     return lambda name: Window(sandbox, name)
 
 
-# --- who may ask
+# --- the right to call it
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
         ], name
 
 
-# --- what is seen
+# --- views of people
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_an_attached_file_is_only_for_those_who_see_its_message(
     assert as_("ben").ask("GET", f"{address}?as=ben")[0] == 400
 
 
-# --- what is done
+# --- actions of people
 
 
 def test_typed_text_is_escaped_and_names_become_mentions(as_: Callable[[str], Window]) -> None:

@@ -225,7 +225,7 @@ def test_all_pages_of_channels_are_read_also_when_slack_asks_for_a_pause(
     assert known_place(office.made.world, APPROVALS).id == new
 
 
-# --- what could not be posted is posted later
+# --- messages that could not be posted are posted later
 
 
 def test_a_request_that_no_channel_took_reaches_approvers_directly_and_the_channel_later(
@@ -408,7 +408,7 @@ def test_a_message_waits_for_no_look_up_of_another(office: Office) -> None:
     assert names._moved(APPROVALS, OLD) == OLD  # noqa: SLF001
 
 
-# --- what the security channel can't take
+# --- messages that the security channel does not take
 
 
 def test_what_the_security_channel_refuses_reaches_each_lead_and_the_holder_reads_what_is_true(

@@ -813,7 +813,7 @@ def test_an_event_that_could_not_be_stored_is_not_acknowledged_so_that_slack_sen
     assert len(stored.work("publish_home")) == 1
 
 
-# --- who is let in
+# --- admission
 
 
 def everything(user: str, **more: Any) -> list[tuple[str, dict[str, Any]]]:
@@ -929,7 +929,7 @@ def test_a_guest_who_became_a_member_is_served_after_a_minute(driver: SlackDrive
     assert driver.slack_people.asked == ["U0GUEST"]
 
 
-# --- when something goes wrong
+# --- errors
 
 
 def storage_down(driver: SlackDriver, patch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Which accounts of Slack count as full members, and how all of them are read."""
+"""Accounts of Slack that count as full members, and the reading of all accounts."""
 
 from __future__ import annotations
 

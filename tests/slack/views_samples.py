@@ -214,7 +214,7 @@ def worst_sent(text: str) -> Submitted:
     return Submitted(card.request, card.role, 300)
 
 
-# --- how a person, and Slack, would take it
+# --- the view of a person, and of Slack
 
 
 def problems(rendered: dict[str, Any]) -> list[str]:

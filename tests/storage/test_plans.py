@@ -217,7 +217,7 @@ PAGES = {
     ],
     "audit_at": [Filters(), Filters(since=NOW)],
 }
-"""Which indexes a page of the audit log is read from, and from no other."""
+"""The indexes from which a page of the audit log is read; it is read from no other."""
 
 
 @pytest.mark.parametrize("indexes", PAGES)

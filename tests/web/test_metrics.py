@@ -107,7 +107,7 @@ def test_requests_decisions_and_late_ends_are_counted_from_the_log(
     made.a_request(person=CARA)
     registry = CollectorRegistry()
     watch(registry, made.world)
-    [*registry.collect()]  # what was there before is not counted
+    [*registry.collect()]  # earlier requests are not counted
     made.clock.at += 90
     request = made.a_request()
     made.clock.at += 45

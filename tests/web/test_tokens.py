@@ -1,4 +1,4 @@
-"""Which strings are tokens of ours, and which only look like one."""
+"""Our tokens, and strings that only look like one."""
 
 from __future__ import annotations
 

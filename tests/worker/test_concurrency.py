@@ -1,4 +1,4 @@
-"""How many calls of a system may run at once, and that a system that hangs does not block the
+"""The limit of calls that run at once on a system, and a system that hangs without blocking the
 others."""
 
 from __future__ import annotations

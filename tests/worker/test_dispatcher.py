@@ -600,7 +600,7 @@ def test_more_are_taken_at_once_as_long_as_all_that_come_can_be_done_at_once(
 
 
 def _sums(harness: DeliveryHarness) -> list[int]:
-    """How many ends each of the records had."""
+    """The number of ends in each of the records."""
     found = harness.rows("SELECT data FROM outbox WHERE kind = 'sum_usage' ORDER BY id")
     return [len(json.loads(data)["grants"]) for (data,) in found]
 
@@ -719,7 +719,7 @@ def test_ends_wait_only_so_long_for_a_batch_that_is_being_written(
         )  # type: ignore[func-returns-value]
 
 
-# --- what nobody rang for
+# --- work without a wake-up
 
 
 def test_what_others_left_or_time_made_due_is_found_by_looking(harness: DeliveryHarness) -> None:

@@ -61,7 +61,7 @@ class GitHub(StandIn):
         user = next((user for user in self.users.values() if user.login == login), None)
         return user is not None and self.org.teams.get(team, {}).get(user.id) == "active"
 
-    # --- what the description says
+    # --- the routes of the description
 
     def refusal(self, status: int, words: str) -> Any:
         return {

@@ -52,7 +52,7 @@ class Kubernetes(StandIn):
             for subject in each["subjects"]
         )
 
-    # --- what the description says
+    # --- the routes of the reference
 
     def refusal(self, status: int, words: str) -> Any:
         return {

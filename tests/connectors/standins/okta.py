@@ -71,7 +71,7 @@ class Okta(StandIn):
             user.id in g.members for g in self.groups.values() if group in (g.id, g.name)
         )
 
-    # --- what the description says
+    # --- the routes of the description
 
     def refusal(self, status: int, words: str) -> Any:
         return {

@@ -54,8 +54,8 @@ class Route:
 
 
 BEFORE, LOST, HANG, BUSY = "before", "lost", "hang", "busy"
-"""How a call fails: 503 without effect, a lost answer after the effect, no answer at all, too many
-calls."""
+"""The fault of a call: 503 without effect, a lost answer after the effect, no answer at all, too
+many calls."""
 
 
 class StandIn:
@@ -85,7 +85,7 @@ class StandIn:
         self._server.server_close()
         self._thread.join(10)
 
-    # --- what a provider says for itself
+    # --- differences between providers
 
     def refusal(self, status: int, words: str) -> Any:
         """The body of a refusal, in the provider's form."""
