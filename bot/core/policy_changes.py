@@ -12,6 +12,7 @@ from bot.core.durations import format_duration
 from bot.core.retention import Retention
 from bot.core.roles import Policy, Role
 from bot.core.rules import Tickets
+from bot.core.streams import shown_address
 
 Summary = Mapping[str, Any]
 """JSON of the parts of a roles.toml that decide on access, with only a digest of systems'
@@ -61,7 +62,11 @@ def summary(policy: Policy) -> Summary:
             "retention": _retained(policy.retention),
             "stream": [f"{each.name} ({each.kind} to {each.place})" for each in policy.streams],
             "workspace.anchor_file": workspace.anchor_file or None,
-            "workspace.tsa_url": "set" if workspace.tsa_url else None,
+            "workspace.tsa_url": shown_address(workspace.tsa_url) if workspace.tsa_url else None,
+            "workspace.tsa_ca": workspace.tsa_ca or None,
+            "workspace.digest": workspace.digest.text if workspace.digest else None,
+            "workspace.quiet_hours": workspace.quiet_hours.text if workspace.quiet_hours else None,
+            "workspace.ticket_url": workspace.ticket_url or None,
             "flags.off": list(policy.flags.off),
             "flags.trusted_networks": list(policy.flags.trusted_networks),
         },
@@ -236,6 +241,10 @@ _OTHER: Mapping[str, tuple[Judge, Show]] = {
     "stream": (_removed, _said),
     "workspace.anchor_file": (_taken, _said),
     "workspace.tsa_url": (_taken, _said),
+    "workspace.tsa_ca": (_taken, _said),
+    "workspace.digest": (_never, _said),
+    "workspace.quiet_hours": (_never, _said),
+    "workspace.ticket_url": (_never, _said),
     "flags.off": (_added, _said),
     "flags.trusted_networks": (_added, _said),
 }

@@ -172,7 +172,8 @@ class Bundle:
     longest: int
 
     def __str__(self) -> str:
-        return f"{self.name}: {', '.join(map(_stage, self.stages))}"
+        stages = ", ".join(map(_stage, self.stages))
+        return f"{self.name}: {stages}; ends after {format_duration(self.longest)}"
 
 
 def _stage(stage: Stage) -> str:

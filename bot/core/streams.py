@@ -1,5 +1,6 @@
 """Streams of audit records: their receivers, the size of a batch, and the lateness of a stream."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,11 +16,21 @@ a whole roles.toml."""
 LATE_AFTER = 300
 """Seconds that a record may wait before its stream is late."""
 
+MIB = 1024 * 1024
+
 IN_TIME = 60
 """Seconds that a record may wait when a stream that was late is in time again."""
 
 
 _HOST = re.compile(r"https?://([^/?#]*)")
+
+
+def shown_address(url: str) -> str:
+    """The host of a URL, and a digest that differs where any part of the URL does: paths and
+    queries may hold secrets."""
+    found = _HOST.match(url)
+    host = found[1].rpartition("@")[2] if found else ""
+    return f"{host} (URL {hashlib.sha256(url.encode()).hexdigest()[:12]})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +45,7 @@ class WebhookStream:
     @property
     def place(self) -> str:
         """The receiver's address without secrets."""
-        found = _HOST.match(self.url)
-        return found[1].rpartition("@")[2] if found else ""
+        return shown_address(self.url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +60,28 @@ class FileStream:
 
     @property
     def place(self) -> str:
-        return self.path
+        return f"{self.path}, rotated at {self.max_bytes // MIB} MB, {self.keep} kept"
 
 
 @dataclass(frozen=True, slots=True)
 class SyslogStream:
     """Sends RFC 5424 messages over TCP, with TLS unless `tls` is false. `ca` is a file of
-    certificates that are trusted instead of the machine's, or ""."""
+    certificates that are trusted instead of the machine's, or "". With `close_notify` a receiver
+    has taken a batch only when it ends TLS, as RFC 5425 section 4.4 says, and not only TCP."""
 
     name: str
     host: str
     port: int
     tls: bool
     ca: str
+    close_notify: bool = True
     kind: str = "syslog"
 
     @property
     def place(self) -> str:
-        return f"{self.host}:{self.port}{'' if self.tls else ' without TLS'}"
+        trusted = f", certificates of {self.ca}" if self.ca else ""
+        ends = "" if self.close_notify else ", without close_notify"
+        return f"{self.host}:{self.port}{'' if self.tls else ' without TLS'}{trusted}{ends}"
 
 
 Stream = WebhookStream | FileStream | SyslogStream

@@ -1,7 +1,8 @@
 """Sends records as syslog messages (RFC 5424), counted in octets (RFC 6587), over TCP or TLS.
 
 Syslog has no answer. Each batch has a connection of its own, and counts as taken when the receiver
-has read it to its end and closed the connection, too.
+has read it to its end and closed the connection, too. With TLS it must end TLS: a connection that
+is only cut may have lost the end of the batch.
 """
 
 import re
@@ -22,6 +23,11 @@ TIMEOUT = 10.0
 PRIORITY = 13 * 8 + 6
 """Facility "log audit", severity "informational"."""
 
+CUT = (
+    "it closed the connection without close_notify; for a receiver that never sends that, set"
+    " close_notify = false"
+)
+
 _ABSENT = "-"
 
 
@@ -34,7 +40,7 @@ def send(stream: SyslogStream, rows: Sequence[Row]) -> None:
     with closing(line):
         try:
             line.sendall(b"".join(framed(row) for row in rows))
-            _finish(line)
+            _finish(line, stream.close_notify)
         except OSError as error:
             raise OutcomeUnknown(f"{where} did not take all of it: {_words(error)}") from None
 
@@ -65,17 +71,17 @@ def _connected(stream: SyslogStream) -> socket.socket:
         raise
 
 
-def _finish(line: socket.socket) -> None:
+def _finish(line: socket.socket, close_notify: bool) -> None:
     """Ends our direction, and waits until the receiver ends its own. A receiver that was lost
     before resets the connection, or does not answer."""
     deadline = time.monotonic() + TIMEOUT
     if isinstance(line, ssl.SSLSocket):
         try:
             line = line.unwrap()
-        except ssl.SSLEOFError:  # many receivers close without TLS's own goodbye
-            return
-    else:
-        line.shutdown(socket.SHUT_WR)
+        except ssl.SSLEOFError:
+            if close_notify:
+                raise ConnectionAbortedError(CUT) from None
+    line.shutdown(socket.SHUT_WR)
     while line.recv(4096):
         if time.monotonic() > deadline:
             raise TimeoutError("it did not close the connection")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields, replace
 
 import pytest
 
 from bot.config.roles.parse import parse_policy
 from bot.connectors import KINDS
 from bot.core.policy_changes import changes, summary
+from bot.core.roles import Workspace
+from bot.core.streams import MIB, FileStream, Stream, SyslogStream, WebhookStream
+from bot.core.weekly import parse_weekly
+from bot.core.working_hours import parse_daily
 from tests.builders import ENVIRON, SYSTEMS, WORKSPACE, policy_text
 
 BASE = """
@@ -283,13 +288,13 @@ RULES = {
     "a stream less": (
         '[[stream]]\nkind = "file"\npath = "a"\n[[stream]]\nkind = "file"\nname = "b"\npath = "b"',
         '[[stream]]\nkind = "file"\npath = "a"',
-        "stream: removed b (file to b)",
+        "stream: removed b (file to b, rotated at 100 MB, 10 kept)",
         True,
     ),
     "a stream more": (
         "",
         '[[stream]]\nkind = "file"\npath = "a"',
-        "stream: added file (file to a)",
+        "stream: added file (file to a, rotated at 100 MB, 10 kept)",
         False,
     ),
     "a stream to another place": (
@@ -313,7 +318,7 @@ RULES = {
     "a longer stage": (
         BUNDLE.format("1h"),
         BUNDLE.format("2h"),
-        "bundles: added b: after 1d shop-admin for 2h; removed",
+        "bundles: added b: after 1d shop-admin for 2h; ends after 90d; removed",
         True,
     ),
 }
@@ -325,6 +330,43 @@ def test_a_change_of_a_rule_is_told_and_judged(
 ) -> None:
     found = compared(policy_text() + "\n" + before, policy_text() + "\n" + after)
     assert [so for words, so in found if text in words] == [loosens], found
+
+
+WORKSPACE_KEYS: dict[str, object] = {
+    "leads": ("@new",),
+    "timezone": "Asia/Tokyo",
+    "quiet_hours": parse_daily("19:00-08:00"),
+    "digest": parse_weekly("Mon 09:00"),
+}
+STREAMS: tuple[Stream, ...] = (
+    WebhookStream("webhook", "https://siem.example/in?key=hunter2", "secret"),
+    FileStream("file", "/var/log/a", 100 * MIB, 10),
+    SyslogStream("syslog", "siem.example", 6514, True, "/etc/ca.pem"),
+)
+STREAM_KEYS: dict[str, object] = {
+    "url": "https://siem.example/out?key=hunter2",
+    "max_bytes": MIB,
+    "keep": 1,
+    "port": 514,
+    "tls": False,
+    "close_notify": False,
+}
+
+
+def test_every_key_of_the_workspace_and_of_streams_is_reported() -> None:
+    policy = replace(parse_policy(policy_text(), "roles.toml", ENVIRON, KINDS), streams=STREAMS)
+    before = summary(policy)
+    for key in fields(Workspace):
+        value = WORKSPACE_KEYS.get(key.name, "another")
+        workspace = replace(policy.workspace, **{key.name: value})
+        (change,) = changes(before, summary(replace(policy, workspace=workspace)))
+        assert change.where == f"workspace.{key.name}"
+    for stream in STREAMS:
+        for key in fields(stream):
+            if key.name not in ("kind", "secret"):
+                other = replace(stream, **{key.name: STREAM_KEYS.get(key.name, "another")})
+                (change,) = changes(before, summary(replace(policy, streams=(other, *STREAMS))))
+                assert change.where == "stream" and "hunter2" not in str(change)
 
 
 def test_anchors_that_go_elsewhere_or_nowhere_are_looser() -> None:

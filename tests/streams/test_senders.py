@@ -8,8 +8,10 @@ import hmac
 import json
 import re
 import socket
+import ssl
 import struct
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +91,14 @@ def test_a_file_that_can_not_be_written_is_tried_again(tmp_path: Path) -> None:
 class Syslog:
     """A receiver that reads each connection to its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ends_tls: bool = True) -> None:
         self.got: list[bytes] = []
+        self.ends_tls = ends_tls
 
     def serve(self, line: socket.socket, _over: threading.Event) -> None:
         self.got.append(b"".join(iter(lambda: line.recv(65536), b"")))
+        if self.ends_tls and isinstance(line, ssl.SSLSocket):
+            line.unwrap()
 
     def messages(self) -> list[str]:
         found, rest = [], b"".join(self.got)
@@ -116,6 +121,19 @@ def test_syslog_gets_counted_messages(secure: bool, tmp_path: Path) -> None:
     records: list[dict[str, Any]] = [json.loads(each.split(" - ", 2)[2]) for each in messages]
     assert [each["seq"] for each in records] == [7, 8]
     assert records[0]["reason"] == ROWS[0][9]
+
+
+def test_tls_that_is_only_cut_has_not_taken_the_batch_unless_the_file_says_so(
+    tmp_path: Path,
+) -> None:
+    tls, trusted = certificate(tmp_path, "localhost")
+    receiver = Syslog(ends_tls=False)
+    with raw_server(receiver.serve, tls) as server:
+        stream = SyslogStream("syslog", "localhost", server.port, True, trusted)
+        with pytest.raises(SystemUnavailable, match="without close_notify"):
+            deliver(stream, ROWS)
+        deliver(replace(stream, close_notify=False), ROWS)
+    assert len(receiver.messages()) == 2 * len(ROWS)
 
 
 def test_syslog_that_is_reset_has_not_taken_the_batch() -> None:

@@ -48,7 +48,7 @@ from bot.core.rules import (
     Tickets,
     Tier,
 )
-from bot.core.streams import FileStream, Stream, SyslogStream, WebhookStream
+from bot.core.streams import MIB, FileStream, Stream, SyslogStream, WebhookStream
 from bot.core.values import YEAR, Expanded, quoted
 
 LARGEST = 1024 * 1024  # bytes: far above any real file, far below what would hurt
@@ -514,9 +514,9 @@ def _stream(table: StreamTable) -> Stream:
     if isinstance(table, WebhookStreamTable):
         return WebhookStream(table.name, table.url, table.secret)
     if isinstance(table, FileStreamTable):
-        return FileStream(table.name, table.path, table.max_mb * 1024 * 1024, table.keep)
+        return FileStream(table.name, table.path, table.max_mb * MIB, table.keep)
     host, port = table.address
-    return SyslogStream(table.name, host, port, table.tls, table.ca or "")
+    return SyslogStream(table.name, host, port, table.tls, table.ca or "", table.close_notify)
 
 
 def _bundle(name: str, table: BundleTable) -> Bundle:

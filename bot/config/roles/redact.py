@@ -21,7 +21,7 @@ SHOWN = frozenset({"connector", "group", "kind", "url"})
 may name more. The values of all other keys are redacted."""
 
 _SHOWN_BELOW: Mapping[str | int, Collection[str]] = {
-    "stream": frozenset({"name", "path", "address", "max_mb", "keep", "ca"}),
+    "stream": frozenset({"name", "path", "address", "max_mb", "keep", "ca", "tls", "close_notify"}),
     "workspace": frozenset({"tsa_url"}),
 }
 """More of such keys, by the table that they are in."""

@@ -191,6 +191,7 @@ class SyslogStreamTable(_Table):
     address: HostAndPort
     tls: bool = True
     ca: FilePath | None = None
+    close_notify: bool = True
 
 
 StreamTable = WebhookStreamTable | FileStreamTable | SyslogStreamTable
