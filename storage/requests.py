@@ -11,9 +11,9 @@ from storage.database import Database, Reads
 _COLUMNS = (
     "id, requester, role, systems, actions, fingerprint, duration, reason, ticket, start_at, state,"
     " created_at, lapses_at, renews, decided_at, decided_by, decision_reason, urgency,"
-    " system_actions"
+    " system_actions, program"
 )
-_MARKS = ", ".join("?" * 19)
+_MARKS = ", ".join("?" * 20)
 
 
 def insert(db: Database, r: Request) -> bool:
@@ -41,6 +41,7 @@ def insert(db: Database, r: Request) -> bool:
             r.decision_reason,
             r.urgency,
             json.dumps(dict(r.system_actions)),
+            r.program,
         )
         == 1
     )

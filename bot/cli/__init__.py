@@ -74,6 +74,11 @@ class Commands(LazyGroup):
             ("usage", "bot.cli.usage", "Show how access was used."),
             ("systems", "bot.cli.systems", "List systems, find drift, and confirm a new address."),
             ("flags", "bot.cli.flags", "List flags, and run the rules on past records."),
+            (
+                "api-tokens",
+                "bot.cli.api_tokens",
+                "Let programs request roles in the name of a person.",
+            ),
             ("accounts", "bot.cli.accounts", "List and correct account links."),
             ("demo", "bot.cli.demo", "Play a whole lifecycle in a local Slack sandbox."),
             ("sandbox", "bot.cli.demo", "Run the Slack sandbox without a bot."),

@@ -8,7 +8,7 @@ import click
 
 class LazyCommand(click.Command):
     """The name and one-line help of the command that `module` defines as a variable of that
-    name."""
+    name, with _ for -."""
 
     def __init__(self, name: str, module: str, help: str) -> None:
         super().__init__(name, help=help)
@@ -18,7 +18,7 @@ class LazyCommand(click.Command):
         """Imports the module and returns the command itself."""
         gc.disable()  # imported objects stay: collecting during an import costs 10 % of the start
         try:
-            command = getattr(import_module(self._module), str(self.name))
+            command = getattr(import_module(self._module), str(self.name).replace("-", "_"))
         finally:
             gc.enable()
         assert isinstance(command, click.Command)

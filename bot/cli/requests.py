@@ -193,4 +193,5 @@ def _as_json(request: Request) -> dict[str, object]:
         "decided_by": request.decided_by,
         "decision_reason": request.decision_reason,
         "urgency": request.urgency,
+        "program": request.program,
     }

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from bot.core.correlation import current
 
 _SECRETS = re.compile(
-    r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?i:bearer|basic)\s+[\w.~+/=-]{8,}|(?<=://)(?!USER:PASSWORD@)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"xox[a-z]-[\w-]+|xapp-[\w-]+|\babt_[\w-]{20,}|(?i:bearer|basic)\s+[\w.~+/=-]{8,}|(?<=://)(?!USER:PASSWORD@)[^/\s:@]+:[^/\s@]+(?=@)"
     r"|(?<=/)(?:commands|actions|app)/[TE]\w+/\w+/\w+"
 )
-"""Slack's tokens and response URLs, the value of an Authorization header, and the user and password
-of a URL, except in our own example."""
+"""Slack's tokens and response URLs, API tokens, the value of an Authorization header, and the user
+and password of a URL, except in our own example."""
 
 NOISY = ("slack_sdk", "slack_bolt", "apscheduler", "peewee", "httpx", "uvicorn", "bot.slack.socket")
 """Loggers that would log whole payloads with credentials at DEBUG: they never go below INFO. The

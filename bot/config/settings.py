@@ -60,6 +60,7 @@ NEEDS: Mapping[str, frozenset[Need]] = {
     "usage": frozenset({Need.KEYS}),
     "systems": frozenset({Need.KEYS}),
     "accounts": frozenset({Need.KEYS}),
+    "api-tokens": frozenset({Need.KEYS}),
 }
 
 

@@ -53,11 +53,13 @@ class NeedsApproval:
 class Refused:
     """A refusal. `reason` is a sentence for the person, with the next step. `field` names the input
     that it is about: role, duration, reason, ticket, start or actions. `rule` is the denial rule of
-    the role that applies."""
+    the role that applies, `wait` the seconds until another try may succeed, 0 where waiting does
+    not help."""
 
     reason: str
     field: str = ""
     rule: str = ""
+    wait: int = 0
 
 
 def may_decide(

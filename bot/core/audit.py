@@ -106,6 +106,8 @@ class Event(StrEnum):
     EMERGENCY_STARTED = "emergency:access:started"
     REVIEW_SIGNED = "emergency:review:signed"
     DIGEST_SENT = "digest:message:sent"
+    PROGRAM_ADDED = "api:token:created"
+    PROGRAM_REMOVED = "api:token:revoked"
     RAMP_PLANNED = "onboarding:ramp:planned"
     RAMP_STARTED = "onboarding:ramp:started"
     RAMP_PAUSED = "onboarding:ramp:paused"

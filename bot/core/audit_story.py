@@ -21,6 +21,7 @@ class RequestRow(NamedTuple):
     renews: str | None
     decided_at: int | None
     decided_by: str | None
+    program: str
 
 
 class VoteRow(NamedTuple):
@@ -226,6 +227,7 @@ def _request(c: _Comparison, request: RequestRow) -> None:
             time=(request.created_at, record.at),
             duration=(request.duration, _detail(record).get("duration")),
             renewed_grant=(request.renews or "", record.grant),
+            program=(request.program, _detail(record).get("program", "")),
         )
     _decisions(c, request, what)
     given = _given(c)

@@ -8,6 +8,7 @@ from bot.core.approval import LATEST_START, Refused
 from bot.core.audit import without_unstorable
 from bot.core.durations import format_duration
 from bot.core.model import Directory, Person
+from bot.core.programs import Program
 from bot.core.roles import Policy, Role, ticket_matches
 
 REASON_LIMIT = 3000
@@ -19,7 +20,8 @@ TICKET_LIMIT = 200
 @dataclass(frozen=True, slots=True)
 class Ask:
     """A person's wish for a role. `duration` None means the role's default. `answer_url` is the
-    address at which Slack lets us change the answer to them, "" where it can't be changed."""
+    address at which Slack lets us change the answer to them, "" where it can't be changed.
+    `program` is set where a program asks in the person's name."""
 
     person: str
     role: str
@@ -29,6 +31,7 @@ class Ask:
     start_at: int | None = None
     channel: str = ""
     answer_url: str = field(default="", repr=False)
+    program: Program | None = None
 
 
 def find_role(policy: Policy, name: str) -> Role | Refused:

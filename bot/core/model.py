@@ -94,6 +94,8 @@ class Source(StrEnum):
     SLACK = "slack"
     CLI = "cli"
     HTTP = "http"
+    API = "api"
+    """A program asked in the name of its owner."""
     CLOCK = "clock"
 
 
@@ -153,6 +155,8 @@ class Request:
     decision_reason: str = ""
     urgency: Urgency = Urgency.ORDINARY
     system_actions: SystemActions = field(default_factory=dict)
+    program: str = ""
+    """The name of the program that made it for the requester, "" where they made it themselves."""
 
     def actions_of(self, system: str) -> tuple[str, ...]:
         """The actions that are requested on this system."""

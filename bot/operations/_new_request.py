@@ -1,6 +1,7 @@
 """Makes requests with the terms that a role has now."""
 
 from bot.core.model import Request, RequestState, Urgency
+from bot.core.programs import Program
 from bot.core.roles import Role
 from bot.operations._unit_of_work import UnitOfWork, new_id
 
@@ -16,10 +17,11 @@ def new_request(
     start_at: int | None = None,
     renews: str | None = None,
     urgency: Urgency = Urgency.ORDINARY,
+    program: Program | None = None,
 ) -> Request:
     """A pending request, which the caller stores."""
     return Request(
-        id=new_id("r"),
+        id=program.request if program else new_id("r"),
         requester=requester,
         role=role.name,
         systems=role.systems,
@@ -35,4 +37,5 @@ def new_request(
         lapses_at=u.now + role.pending_timeout,
         renews=renews,
         urgency=urgency,
+        program=program.name if program else "",
     )

@@ -113,13 +113,20 @@ class Context:
     sign: Callable[[str, int], str]
     wake: Callable[[frozenset[Queue], int | None], None] = lambda queues, due: None
     source: Source = Source.SLACK
+    token: str = ""
     in_transaction: bool = False
     unwritten: UnwrittenEnds = field(default_factory=UnwrittenEnds)
     _directory: _DirectoryCache = field(default_factory=_DirectoryCache)
 
-    def via(self, source: Source) -> "Context":
-        """A copy of the context with another source, which every audit record carries."""
-        return replace(self, source=source)
+    def via(self, source: Source, token: str = "") -> "Context":
+        """A copy of the context with another source, which every audit record carries; `token` is
+        the id of a program's API token."""
+        return replace(self, source=source, token=token)
+
+    @property
+    def origin(self) -> dict[str, object]:
+        """The source, and the token of a program, for the detail of a record."""
+        return {"source": self.source, **({"token": self.token} if self.token else {})}
 
     def directory(self, however_old: bool = False) -> Directory:
         """The members of groups; read again only when another process or Slack changed them. Groups
@@ -258,7 +265,7 @@ class UnitOfWork(Snapshot):
             if event in LATE_EVENTS:
                 self.cards[about.id] = None
         marks = about.urgency.as_detail() if about is not None else {}
-        detail = {"source": self.world.source, **marks, **detail}
+        detail = {**self.world.origin, **marks, **detail}
         if not system:
             detail, system = _systems(about, detail)
         self.entries.append(Entry(event, actor, *ids[:2], system, *ids[2:], reason, detail))
@@ -279,7 +286,7 @@ class UnitOfWork(Snapshot):
         **detail: object,
     ) -> None:
         """Adds an audit record without a request or grant."""
-        facts = {"source": self.world.source, **detail}
+        facts = {**self.world.origin, **detail}
         entry = Entry(event, actor, subject, role, system, reason=reason, detail=facts)
         self.entries.append(entry)
 
@@ -295,11 +302,7 @@ class UnitOfWork(Snapshot):
     ) -> Refused:
         """Records a refusal, or counts it if it repeats one of the same minute; returns it."""
         ids = _ids(about)
-        detail: dict[str, object] = {
-            "source": self.world.source,
-            "action": action,
-            "why": refused.reason,
-        }
+        detail = {**self.world.origin, "action": action, "why": refused.reason}
         detail |= about.urgency.as_detail() if about is not None else {}
         detail |= {"rule": refused.rule} if refused.rule else {}
         entry = Entry(

@@ -31,6 +31,7 @@ from bot.tokens import Signer
 from bot.web.auth import Auth
 from bot.web.health import Metrics, Readiness, Ready, SystemHealth, health
 from bot.web.oauth import Introspect, Revoke
+from bot.web.programs import GetRequest, PostRequest, Programs
 from bot.web.request_limits import Connections, bounded, most_connections
 from bot.web.responses import ALWAYS, Endpoint, Handler, RequestCounter
 from bot.web.ssh import CaKeys, CaPub, Krl, no_ca_keys
@@ -75,6 +76,7 @@ def build_web(
     auth = Auth(checks)
     table = [
         *_for_systems(world, checks, auth, ca_keys),
+        *_for_programs(checks),
         *([("/slack/events", ["POST"], slack)] if slack else []),
         *_for_operators(_readiness(world, ready, systems), registry),
     ]
@@ -109,6 +111,15 @@ def _for_systems(world: Context, checks: TokenChecks, auth: Auth, ca_keys: CaKey
         ("/usage", ["POST"], Usage(checks)),
         ("/ssh/krl", ["GET"], Krl(world)),
         ("/ssh/ca.pub", ["GET"], CaPub(ca_keys)),
+    ]
+
+
+def _for_programs(checks: TokenChecks) -> list[Path]:
+    """Returns what programs call that ask in the name of their owner."""
+    programs = Programs(checks)
+    return [
+        ("/requests", ["POST"], PostRequest(programs)),
+        ("/requests/{id}", ["GET"], GetRequest(programs)),
     ]
 
 

@@ -3,7 +3,6 @@ first, and may report only grants for itself.
 """
 
 import ipaddress
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from starlette.types import Receive, Scope
 from bot.core.model import Source
 from bot.operations.usage.report_session import Report, Unfit, report_use
 from bot.web.basic_auth import WHO_ARE_YOU, proved
+from bot.web.json_body import Wrong, read_object
 from bot.web.rates import Rates, too_many
 from bot.web.responses import TOO_BIG, Answer, as_json, content_type, header_values, read_body
 from bot.web.token_check import TokenChecks
@@ -32,10 +32,6 @@ _MOMENT = re.compile(  # RFC 3339 section 5.6: with its zone, because it is ambi
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
 _LAST = 253_402_300_799  # the end of the year 9999, the last that RFC 3339 can write
-
-
-class Wrong(Exception):
-    """The problem of the body, as the end of a sentence."""
 
 
 class Usage:
@@ -71,36 +67,13 @@ class Usage:
 
 def read_report(body: bytes) -> Report:
     """The report in a body. Raises Wrong for any other body."""
-    said = _object(body)
-    if unknown := sorted(said.keys() - _READ.keys()):
-        raise Wrong(f"unknown keys: {', '.join(json.dumps(key[:40]) for key in unknown[:5])}")
+    said = read_object(body, _READ)
     for key in ("grant", "event", "session"):
         if key not in said:
             raise Wrong(f"{key} is required")
     if said["event"] == "opened" and "source" not in said:
         raise Wrong("source is required for a session that was opened")
     return Report(**{key: _READ[key](key, value) for key, value in said.items()})
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        said = json.loads(body.decode(), object_pairs_hook=_once, parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        raise Wrong("the body is not JSON in UTF-8") from None
-    if not isinstance(said, dict):
-        raise Wrong("the body must be one JSON object")
-    return said
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise Wrong("a key is there twice")
-    return found
-
-
-def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is not JSON")
 
 
 def _grant(key: str, value: Any) -> str:

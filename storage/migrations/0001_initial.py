@@ -30,7 +30,7 @@ CREATE TABLE requests (
   ticket TEXT NOT NULL, start_at BIGINT, state TEXT NOT NULL, created_at BIGINT NOT NULL,
   lapses_at BIGINT NOT NULL, renews TEXT, decided_at BIGINT, decided_by TEXT,
   decision_reason TEXT NOT NULL, urgency TEXT NOT NULL DEFAULT '',
-  system_actions TEXT NOT NULL DEFAULT '{{}}'
+  system_actions TEXT NOT NULL DEFAULT '{{}}', program TEXT NOT NULL DEFAULT ''
 );
 CREATE UNIQUE INDEX requests_one_pending ON requests (requester, role) WHERE state = 'pending';
 CREATE INDEX requests_pending ON requests (lapses_at) WHERE state = 'pending';
@@ -129,6 +129,24 @@ CREATE TABLE tokens (
   issued_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, revoked_at BIGINT
 );
 CREATE INDEX tokens_by_grant ON tokens (grant_id);
+"""
+
+# A request of `api_requests` is in `requests` when it was made. `refused` says why it was not.
+PROGRAMS = """
+CREATE TABLE api_tokens (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, owner TEXT NOT NULL, roles TEXT NOT NULL,
+  hash TEXT NOT NULL UNIQUE, created_at BIGINT NOT NULL, created_by TEXT NOT NULL,
+  expires_at BIGINT NOT NULL, revoked_at BIGINT, revoked_by TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX api_tokens_by_owner ON api_tokens (owner) WHERE revoked_at IS NULL;
+
+CREATE TABLE api_requests (
+  id TEXT PRIMARY KEY, token_id TEXT NOT NULL REFERENCES api_tokens (id), role TEXT NOT NULL,
+  idempotency_key TEXT, digest TEXT NOT NULL, made_at BIGINT NOT NULL,
+  refused TEXT NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX api_requests_once ON api_requests (token_id, idempotency_key)
+  WHERE idempotency_key IS NOT NULL;
 """
 
 # `alone` is 1 for an emergency that started without any press: a person has one such open at most,
@@ -440,6 +458,7 @@ TABLES = (
     PEOPLE,
     REQUESTS,
     GRANTS,
+    PROGRAMS,
     EMERGENCIES,
     ONBOARDING,
     REVIEWS,

@@ -89,6 +89,7 @@ def test_the_commands_are_those_that_scripts_depend_on() -> None:
         *("grants list", "grants revoke", "requests list", "requests approve", "requests deny"),
         *("audit list", "audit export", "audit verify", "audit archive", "usage list"),
         *("backup", "restore", "people pseudonymise", "evidence", "flags list", "flags replay"),
+        *(f"api-tokens {verb}" for verb in ("new", "list", "revoke")),
         *(f"reviews {verb}" for verb in ("list", "start", "show", "decide")),
     }
 

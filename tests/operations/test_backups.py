@@ -29,6 +29,7 @@ from bot.operations.grants.release_grant import release_grant
 from bot.operations.onboarding.sweep_ramps import sweep_ramps
 from bot.operations.preapprovals.give_preapproval import Given, give_preapproval
 from bot.operations.process.check_storage import refuse_copy
+from bot.operations.programs.create_api_token import Created, Wanted, create_api_token
 from storage import audit
 from storage.database import Database
 from tests.factories import ANA, BEN, CARA, DAN, Made, a_person, make_world
@@ -62,6 +63,8 @@ def a_yesterday(made: Made, file: Path) -> Yesterday:
     starting = made.a_started(made.a_request("shop-admin", DAN))
     pending = made.a_request("shop-admin", CARA)
     terms = Terms(3600, made.clock.at + 7 * DAY, "SHOP-7")
+    made_token = create_api_token(made.world, EVE, Wanted(ANA, ("shop-admin",), DAY))
+    assert isinstance(made_token, Created), made_token
     given = give_preapproval(made.world, a_person(BEN), a_person(ANA), "shop-admin", terms)
     assert isinstance(given, Given), given
     away = go_away(made.world, BEN, a_person(DAN), made.clock.at + DAY)
@@ -101,6 +104,7 @@ def check_that_nothing_is_given(made: Made, before: Yesterday) -> None:
     assert made.count("grants", "state IN ('scheduled', 'starting', 'active')") == 0
     assert made.count("delegations") == 0
     assert made.count("preapprovals", "taken_at IS NULL") == 0
+    assert made.count("api_tokens", "revoked_at IS NULL") == 0
     assert isinstance(made.ask_again(), Refused), "the panic switch is off"
     resume(made.world, EVE)
     made.clock.at += 30 * DAY

@@ -54,6 +54,13 @@ def test_the_first_line_says_who_wants_what_for_how_long() -> None:
     )
 
 
+def test_the_first_line_names_the_program_that_asked() -> None:
+    card = a_card(request=a_request(program="deploy-job"))
+    first = approval_message.render(card, NOW)["blocks"][0]
+    said = words({"blocks": [first]})
+    assert said.strip().endswith("(orders-read) for 1h through the program deploy-job.")
+
+
 def test_the_facts_of_a_plain_request_are_one_line_and_so_are_its_criteria() -> None:
     met = tuple(replace(each, verdict=Verdict.MET) for each in a_card().criteria)
     facts = approval_message.render(a_card(criteria=met), NOW)["blocks"][2]
@@ -847,6 +854,11 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
         "checkup_changed",
         {"new": ["warn  channel #a: <!here> shared"], "solved": ["FAIL  clock: off"], "open": 3},
         ("1 new, 1 solved, 3 open.\nNew: warn channel #a: <!here> shared\nSolved: FAIL clock: off"),
+    ),
+    "a new API token": (
+        "api_token_created",
+        {"by": "os:eve", "owner": "U0ANA", "program": "ci", "roles": ["a", "b"], "until": 1},
+        "eve (command line) created an API token for the program ci.\nIt may ask for a, b in the",
     ),
     "a restored copy": (
         "copy_restored",

@@ -12,6 +12,7 @@ from bot.core.audit import Event, rfc3339
 from bot.core.lifecycle import Move
 from bot.core.model import RampState
 from bot.operations._absence import end_delegation
+from bot.operations._api_tokens import end_token
 from bot.operations._end_grant import withdraw
 from bot.operations._preapprovals import take_back
 from bot.operations._unit_of_work import Context, UnitOfWork, unit
@@ -26,6 +27,7 @@ from storage import (
     key_values,
     outbox,
     preapprovals,
+    programs,
     ramps,
     requests,
     streams,
@@ -127,6 +129,8 @@ def _end_rights(u: UnitOfWork, by: str) -> None:
         take_back(u, given, by, WHY)
     for delegation in delegations.all_of(u.db):
         end_delegation(u, delegation, by, WHY)
+    for token in programs.tokens_to_revoke(u.db, u.now):
+        end_token(u, token, by, WHY)
     for ramp in ramps.open_ramps(u.db):
         if ramp.state is RampState.PLANNED:
             end_ramp(u, ramp, Move.END, by, WHY)

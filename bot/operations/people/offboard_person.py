@@ -3,6 +3,7 @@ a full member."""
 
 from bot.core.model import EndReason
 from bot.operations._absence import end_delegations_of
+from bot.operations._api_tokens import end_tokens_of
 from bot.operations._end_grant import request_end, withdraw
 from bot.operations._preapprovals import end_of
 from bot.operations._unit_of_work import SYSTEM, Context, UnitOfWork, unit
@@ -31,5 +32,6 @@ def revoke_all_of(u: UnitOfWork, person: str) -> int:
     found = grants.lock_held(u.db, [grant.id for grant in grants.held_by(u.db, person)])
     request_end(u, found, EndReason.OFFBOARDED, SYSTEM, unfit)
     end_of(u, person, unfit)
+    end_tokens_of(u, person, SYSTEM, unfit)
     leave_ramps(u, person, unfit)
     return len(found)

@@ -6,6 +6,8 @@ from typing import Any
 from bot.core import effects
 from bot.core.approval import Refused
 from bot.core.eligibility import Ask
+from bot.core.model import Source
+from bot.core.programs import Program
 from bot.operations._unit_of_work import OUTDATED, Context, unit
 from bot.operations.emergencies.start_emergency import (
     Call,
@@ -23,13 +25,19 @@ from bot.operations.requests.request_access import (
     Waiting,
     request_access,
 )
+from storage import programs
 
 Asked = Mapping[str, Any]
 """The data of an `ask` effect."""
 
+OVER = "The API token was revoked or has expired. Ask a lead for another one."
+
 
 def answer_waiting(world: Context, asked: Asked) -> None:
     """Makes the request and queues the answer. Raises StorageUnavailable."""
+    if asked.get("program"):
+        _answer_program(world, asked)
+        return
     outcome = _outcome(world, asked)
     if (about := _kept(outcome)) is not None:
         with unit(world) as u:
@@ -54,6 +62,30 @@ def answer_waiting(world: Context, asked: Asked) -> None:
         u.do(effects.answer(str(asked["person"]), str(asked["channel"]), note, **facts))
 
 
+def _answer_program(world: Context, asked: Asked) -> None:
+    """Makes the request of a program, which reads the result itself."""
+    program = Program(**asked["program"])
+    token = programs.locked_token(world.db, program.token)
+    if token is None or token.state(world.now()) != "active":
+        programs.refuse_request(world.db, program.request, OVER)
+        return
+    outcome = _outcome(world.via(Source.API, program.token), asked, program)
+    if (why := refusal_words(outcome)) is not None:
+        programs.refuse_request(world.db, program.request, why)
+
+
+def refusal_words(outcome: object) -> str | None:
+    """Why a program's request was not made; None if it was, or waits."""
+    match outcome:
+        case Refused():
+            return outcome.reason
+        case AlreadyHeld():
+            return f"The owner has {outcome.grant.role} already."
+        case AlreadyPending():
+            return f"A request of the owner for {outcome.request.role} is pending already."
+    return None
+
+
 def _kept(outcome: object) -> tuple[str, str] | None:
     """Returns kind and subject of an answer that is kept up to date."""
     match outcome:
@@ -64,7 +96,7 @@ def _kept(outcome: object) -> tuple[str, str] | None:
     return None
 
 
-def _outcome(world: Context, asked: Asked) -> object:
+def _outcome(world: Context, asked: Asked, program: Program | None = None) -> object:
     if asked.get("emergency"):
         given = ("person", "role", "reason", "duration", "is_drill", "channel")
         return start_emergency(world, Call(**{name: asked[name] for name in given}))
@@ -74,7 +106,7 @@ def _outcome(world: Context, asked: Asked) -> object:
             world, str(grant), str(asked["person"]), **words, channel=asked["channel"]
         )
     names = ("person", "role", "reason", "duration", "ticket", "start_at", "channel")
-    return request_access(world, Ask(**{name: asked[name] for name in names}))
+    return request_access(world, Ask(**{name: asked[name] for name in names}, program=program))
 
 
 def give_up_waiting(world: Context, asked: Asked, error: str, *, outdated: bool = False) -> None:
@@ -92,8 +124,12 @@ def give_up_waiting(world: Context, asked: Asked, error: str, *, outdated: bool 
             " the bot can use `access-bot emergency`."
         )
     why = OUTDATED.reason if outdated else why
-    with unit(world) as u:
+    program = asked.get("program")
+    with unit(world.via(Source.API, program["token"]) if program else world) as u:
         action = "renew" if asked.get("grant") else "request"
         action = "emergency" if asked.get("emergency") else action
         u.refuse(Refused(why), str(asked["person"]), action, role=role, reason=str(asked["reason"]))
+        if program:
+            programs.refuse_request(u.db, program["request"], why)
+            return
         u.do(effects.answer(str(asked["person"]), str(asked["channel"]), "refused", why=why))

@@ -2,7 +2,7 @@
 already, or asks the approvers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bot.core import effects
@@ -154,7 +154,8 @@ def too_many(
     again_at = made[-1] + MOST_WITHIN
     refused = Refused(
         f"You made {MOST_REQUESTS} requests within {format_duration(MOST_WITHIN)}, which is the"
-        f" limit. You can ask again in {format_duration(again_at - u.now)}."
+        f" limit. You can ask again in {format_duration(again_at - u.now)}.",
+        wait=again_at - u.now,
     )
     if key_values.claim_key(u.db, f"too many requests:{person}:{again_at}", u.now):
         u.refuse(refused, person, action, about, role=role.name, reason=reason)
@@ -173,6 +174,7 @@ def _refusal_of_words(u: UnitOfWork, role: Role, ask: Ask) -> Refused | None:
 def _wait(u: UnitOfWork, role: Role, ask: Ask) -> Waiting | Refused:
     names = ("reason", "duration", "ticket", "start_at", "channel", "answer_url")
     asked = {name: getattr(ask, name) for name in names}
+    asked["program"] = asdict(ask.program) if ask.program else None
     return wait_for_slack(u, role, ask.person, {**asked, "asked_at": u.now})
 
 
@@ -182,7 +184,9 @@ def wait_for_slack(
     """Queues a request until Slack was asked, for at most as long as a request may stay pending."""
     if outbox.count_beginning(u.db, effects.ask_key(person, "")) >= MOST_REQUESTS:
         refused = Refused(
-            f"{MOST_REQUESTS} of your requests wait for Slack, which is the limit. Ask again later."
+            f"{MOST_REQUESTS} of your requests wait for Slack, which is the limit. Ask again"
+            " later.",
+            wait=60,
         )
         if key_values.claim_key(u.db, f"too many waiting:{person}:{u.now // MOST_WITHIN}", u.now):
             u.refuse(refused, person, "request", role=role.name)
@@ -218,7 +222,14 @@ def _submit(
 ) -> Submitted | GrantedAtOnce | AlreadyPending | Refused:
     duration = ask.duration if ask.duration is not None else role.default_duration
     request = new_request(
-        u, role, ask.person, duration, ask.reason, ticket=ask.ticket, start_at=ask.start_at
+        u,
+        role,
+        ask.person,
+        duration,
+        ask.reason,
+        ticket=ask.ticket,
+        start_at=ask.start_at,
+        program=ask.program,
     )
     judged = judge_request(u, role, request, u.person(ask.person))
     given = () if judged.rule else _in_advance(u, role, request, judged)
@@ -227,6 +238,8 @@ def _submit(
     if not requests.insert(u.db, request):
         return already_pending(u, ask.person, ask.role)
     _record_asked(u, request, judged)
+    if ask.program is not None:
+        u.do(effects.answer(ask.person, "", "asked_by_program", request=request.id))
     if judged.rule is not None:
         return _grant_by_rule(u, role, request, judged.rule)
     if given:
@@ -244,6 +257,7 @@ def _record_asked(u: UnitOfWork, request: Request, judged: Judgement) -> None:
         duration=request.duration,
         ticket=request.ticket,
         start_at=request.start_at,
+        **({"program": request.program} if request.program else {}),
         **keep_asked(u, request, judged),
     )
 

@@ -59,12 +59,17 @@ def role_parts(role: Role | None, name: str) -> list[Part]:
     return [bold(title, 75)] if title == name else [bold(title, 75), " (", code(name, 63), ")"]
 
 
+def by_program(request: Request) -> list[Part]:
+    """The program through which somebody asks, if it is one."""
+    return [" through the program ", bold(request.program, 60)] if request.program else []
+
+
 def asked_for(card: RequestCard) -> list[Block]:
     """The requester, the role and the reason, in a modal for an approver."""
     request = card.request
     requester: list[Part] = [bold(card.requester.name, 80), " (", who(request.requester), ")"]
     duration = bold(format_duration(request.duration))
-    wants = [*role_parts(card.role, request.role), " for ", duration, "."]
+    wants = [*role_parts(card.role, request.role), " for ", duration, *by_program(request), "."]
     return [
         paragraph([*requester, " asks for ", *wants]),
         rich(section("Their reason"), quote(request.reason)),

@@ -9,7 +9,7 @@ from bot.core.model import RULE, Grant, Request, RequestState
 from bot.core.roles import Role
 from bot.operations.requests.describe_request import RequestCard
 from bot.slack.blocks import Part, bold, date, typed, who
-from bot.slack.views._parts import role_parts
+from bot.slack.views._parts import by_program, role_parts
 
 _SIGNS = {Verdict.MET: "✓", Verdict.NOT_MET: "✗", Verdict.UNKNOWN: "?"}
 
@@ -21,17 +21,8 @@ def headline(card: RequestCard) -> list[Part]:
     wants = [*role_parts(card.role, request.role), " for ", bold(format_duration(request.duration))]
     more: list[Part] = [" more, as a renewal"] if request.renews else []
     start: list[Part] = [", from ", date(request.start_at)] if request.start_at else []
-    return [
-        bold(card.requester.name, 80),
-        " (",
-        who(request.requester),
-        ")",
-        asks,
-        *wants,
-        *more,
-        *start,
-        ".",
-    ]
+    person: list[Part] = [bold(card.requester.name, 80), " (", who(request.requester), ")"]
+    return [*person, asks, *wants, *more, *start, *by_program(request), "."]
 
 
 def outcome(card: RequestCard) -> list[Part]:

@@ -24,6 +24,8 @@ from bot.slack.blocks import (
     listing,
     message,
     paragraph,
+    quote,
+    rich,
     spoken,
     who,
 )
@@ -435,6 +437,25 @@ def _asked(facts: Facts, card: RequestCard | None, now: int) -> Message:
     )
 
 
+def _asked_by_program(facts: Facts, card: RequestCard | None, now: int) -> Message:
+    """To the owner of a program."""
+    if card is None:
+        return refused("This request no longer exists.")
+    request, named = card.request, role_parts(card.role, card.request.role)
+    return message(
+        f"A program asked for {title_text(card.role, request.role)} in your name.",
+        paragraph(
+            ["The program ", bold(request.program, 60), " asked for ", *named, " in your name."],
+            [
+                "If you don't expect that, cancel it in ",
+                bold("/access list"),
+                " and tell a lead, who can revoke the program's token.",
+            ],
+        ),
+        rich(quote(request.reason)),
+    )
+
+
 def _emergency(facts: Facts, card: RequestCard | None, now: int) -> Message:
     return emergency(card) if card else refused("This emergency is no longer on record.")
 
@@ -477,6 +498,7 @@ _NOTES: Mapping[str, Callable[[Facts, RequestCard | None, int], Message]] = {
     "vote_counted": _vote_counted,
     "text": _text,
     "asked": _asked,
+    "asked_by_program": _asked_by_program,
     "emergency": _emergency,
     "delegation_given": _delegation_given,
     "delegation_over": _delegation_over,

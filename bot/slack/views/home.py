@@ -38,6 +38,7 @@ from bot.slack.payloads import BadPayload
 from bot.slack.views import onboarding_lists, preapproval_parts, review_notes
 from bot.slack.views._fit import fit
 from bot.slack.views._parts import (
+    by_program,
     decision_buttons,
     revoke,
     state_now,
@@ -266,7 +267,7 @@ def _waiting_rows(view: PersonView) -> Iterable[list[Block]]:
         why = right_line(view.rights.get(request.id), view.person.id, view.names)
         length = bold(format_duration(request.duration))
         yield [
-            paragraph([*asks, length, "."], why, _ticket(view, request)),
+            paragraph([*asks, length, *by_program(request), "."], why, _ticket(view, request)),
             rich(quote(request.reason, 500)),
             actions(*decision_buttons(request, f"{request.role} ({request.id})")),
         ]

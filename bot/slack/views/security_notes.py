@@ -429,6 +429,28 @@ def _clock_accepted(facts: Facts) -> Message:
     )
 
 
+def _api_token_created(facts: Facts) -> Message:
+    by, owner, program = str(facts["by"]), str(facts["owner"]), str(facts["program"])
+    roles = [str(role) for role in _list(facts["roles"])]
+    return message(
+        f"{who_text(by)} created an API token for the program {_name(program)}.",
+        paragraph(
+            [who(by), " created an API token for the program ", bold(program, 60), "."],
+            [
+                "It may ask for ",
+                *listing(roles, 300),
+                " in the name of ",
+                who(owner),
+                " until ",
+                date(int(str(facts["until"]))),
+                ", and decide nothing. ",
+                code("access-bot api-tokens revoke"),
+                " ends it.",
+            ],
+        ),
+    )
+
+
 def _copy_restored(facts: Facts) -> Message:
     by, ended = str(facts["by"]), _counted(facts["ended"], "grant")
     withdrawn = _counted(facts["withdrawn"], "request")
@@ -438,8 +460,8 @@ def _copy_restored(facts: Facts) -> Message:
             [who(by), " restored the database from a copy of ", date(int(str(facts["at"]))), "."],
             [
                 f"{ended} ended, and {withdrawn} {_were(facts['withdrawn'])} withdrawn, because"
-                " they may have ended since. Pre-approvals and absences ended, and onboardings are"
-                " paused."
+                " they may have ended since. Pre-approvals, absences and API tokens ended, and"
+                " onboardings are paused."
             ],
             [
                 "Check what systems have with ",
@@ -810,6 +832,7 @@ _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "writing_back": _writing_back,
     "clock_accepted": _clock_accepted,
     "copy_restored": _copy_restored,
+    "api_token_created": _api_token_created,
     "undelivered": _undelivered,
     "channel_moved": _channel_moved,
     "channel_lost": _channel_lost,

@@ -1,0 +1,1 @@
+"""Programs: API tokens, and requests in the name of an owner."""
