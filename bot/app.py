@@ -21,6 +21,7 @@ from bot.connectors.credentials import CredentialService
 from bot.connectors.health import Health
 from bot.core.effects import Queue
 from bot.core.model import Source
+from bot.core.names import use_names
 from bot.operations._unit_of_work import Context
 from bot.operations.systems.account_links import StoredPins
 from bot.operations.systems.certificates import StoredCertificates
@@ -89,6 +90,7 @@ def build_base(
     Raises ConfigError if roles.toml can't be read, unless the command only ends access
     (`only_ending`). Only `bot/cli/demo_bot.py` passes its own clock.
     """
+    use_names(settings.command, settings.app_name)
     roles = RolesFile(settings.roles_path, settings.environ, KINDS, only_ending)
     db, signer, wake_ups = (
         Database(settings.database_url, PATIENCE),

@@ -23,6 +23,8 @@ OPTIONAL = {
     "DATABASE_URL": "sqlite:///access.db",
     "ACCESS_ROLES": "roles.toml",
     "ACCESS_POLICY_REVISION": "4c1f7a2",
+    "ACCESS_COMMAND": "/access",
+    "ACCESS_APP_NAME": "Access",
     "LOG_LEVEL": "DEBUG",
     "LOG_FORMAT": "json",
 }

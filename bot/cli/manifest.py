@@ -6,6 +6,8 @@ from typing import Literal
 import click
 
 from bot.cli.errors import Wrong
+from bot.config.settings import load_settings
+from bot.core.names import use_names
 from bot.slack.manifest import manifest as build_manifest
 
 
@@ -24,4 +26,6 @@ def manifest(mode: Literal["socket", "http"], url: str) -> None:
     """
     if mode == "http" and not url.startswith("https://"):
         raise Wrong("HTTP mode needs the public address of the bot: pass --url https://…")
+    settings = load_settings()
+    use_names(settings.command, settings.app_name)
     click.echo(json.dumps(build_manifest(mode, url), indent=2))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import enum
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -16,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from bot.config.secret_files import read_secret
 from bot.core.errors import ConfigError, Problem
+from bot.core.names import APP, COMMAND
 
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - only where a platform sets PORT, see _default
 
@@ -78,6 +80,8 @@ class Settings:
     secret_keys: tuple[str, ...] = field(repr=False)
     host: str
     port: int
+    command: str
+    app_name: str
     log_level: str
     log_format: str
     environ: Mapping[str, str] = field(repr=False)
@@ -349,6 +353,36 @@ def _revision(text: str) -> str:
     return text
 
 
+_SLACKS_OWN = re.compile(
+    "/(active|archive|away|call|collapse|dm|dnd|expand|feed|help|huddle|invite|join|keys|kick|leave"
+    "|me|msg|mute|open|prefs|remind|remove|rename|search|shortcuts|shrug|star|status|topic|who)"
+)
+"""Commands that Slack keeps for itself (https://slack.com/help/articles/201259356): they would
+never reach the bot."""
+
+
+def _command(text: str) -> str:
+    """Slack's rule for commands (https://docs.slack.dev/reference/app-manifest): a slash, then at
+    most 31 characters."""
+    if not re.fullmatch(r"/[a-z0-9_-]{1,31}", text):
+        raise ValueError(
+            "must be a slash, then at most 31 small letters a-z, digits, - or _, such as /access"
+        )
+    if _SLACKS_OWN.fullmatch(text):
+        raise ValueError("must not be a command that Slack keeps for itself")
+    return text
+
+
+def _app_name(text: str) -> str:
+    """Slack's limit for the name of an app; the characters that it gives a meaning in messages are
+    left out."""
+    if not text.isprintable() or len(text) > 35 or re.search(r"[<>&*_~`@#|]", text):
+        raise ValueError(
+            "must be one line of at most 35 characters, without < > & * _ ~ ` @ # and |"
+        )
+    return text
+
+
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
         raise ValueError("must be a number from 0 to 65535")
@@ -395,6 +429,8 @@ VARIABLES: Mapping[str, Variable] = {
     "ACCESS_SECRET_KEYS": Variable("secret_keys", _keys, secret=True, looked_at=_KEYED, unset=()),
     "HOST": Variable("host", _ascii_word, "127.0.0.1"),
     "PORT": Variable("port", _port, "3000"),
+    "ACCESS_COMMAND": Variable("command", _command, COMMAND, always=True),
+    "ACCESS_APP_NAME": Variable("app_name", _app_name, APP, always=True),
     "LOG_LEVEL": Variable(
         "log_level", _one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO", always=True
     ),

@@ -27,6 +27,7 @@ from bot.core.model import (
     Vote,
     all_actions,
 )
+from bot.core.names import slash
 from bot.core.roles import Role, System
 from bot.core.rules import Tier
 
@@ -330,7 +331,7 @@ def may_start(
     if (unfit := holder.ineligible_reason()) is not None:
         return Refused(f"Its holder can no longer have access: {unfit}.")
     if not role.requesters:
-        return Refused(f"{role.name} has no emergency access now. Ask with /access request.")
+        return Refused(f"{role.name} has no emergency access now. Ask with {slash()} request.")
     if not directory.includes(role.requesters, holder):
         allowed = ", ".join(directory.called(role.requesters))
         return Refused(f"{role.name} is only for {allowed} now. Ask a lead if that is wrong.")

@@ -8,6 +8,7 @@ from bot.core.approval import LATEST_START, Refused
 from bot.core.audit import without_unstorable
 from bot.core.durations import format_duration
 from bot.core.model import Directory, Person
+from bot.core.names import slash
 from bot.core.programs import Program
 from bot.core.roles import Policy, Role, ticket_matches
 
@@ -39,7 +40,7 @@ def find_role(policy: Policy, name: str) -> Role | Refused:
     if (role := policy.roles.get(name)) is not None:
         return role
     near = difflib.get_close_matches(name, policy.roles, n=1)
-    hint = f" Did you mean {near[0]}?" if near else " /access roles lists what you may ask for."
+    hint = f" Did you mean {near[0]}?" if near else f" {slash()} roles lists what you may ask for."
     return Refused(f"There is no role called “{_short(name)}”.{hint}", field="role")
 
 
@@ -63,7 +64,7 @@ def may_request(role: Role, person: Person, directory: Directory) -> Refused | N
         return None
     allowed = ", ".join(directory.called(role.requesters))
     return Refused(
-        f"{role.name} is only for {allowed}. /access roles lists what you may ask for.",
+        f"{role.name} is only for {allowed}. {slash()} roles lists what you may ask for.",
         field="role",
     )
 
@@ -71,7 +72,8 @@ def may_request(role: Role, person: Person, directory: Directory) -> Refused | N
 def no_emergencies(role: Role) -> Refused:
     """Nobody may take this role in an emergency."""
     return Refused(
-        f"{role.name} has no emergency access. Ask for it with /access request {role.name}.", "role"
+        f"{role.name} has no emergency access. Ask for it with {slash()} request {role.name}.",
+        "role",
     )
 
 

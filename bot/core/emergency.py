@@ -10,6 +10,7 @@ from bot.core.durations import format_duration
 from bot.core.eligibility import check_reason, may_request
 from bot.core.lifecycle import next_repeat
 from bot.core.model import Directory, Grant, GrantState, Person, Urgency, folded
+from bot.core.names import slash
 from bot.core.roles import Role
 
 BY = "emergency"
@@ -74,7 +75,7 @@ def may_declare(role: Role, person: Person, directory: Directory) -> Refused | N
     members = ", ".join(directory.called(role.requesters))
     return Refused(
         f"Only {members} can take {role.name} in an emergency. Ask one of them, or ask for it with"
-        " /access request.",
+        f" {slash()} request.",
         "role",
     )
 

@@ -38,7 +38,7 @@ class Demo:
     """The demo: its people, and the page behind the gate."""
 
     def __init__(self, on: DemoEnvironment) -> None:
-        self.page, self.bot = on.page, on.bot
+        self.page, self.bot, self.command = on.page, on.bot, on.command
         self.ana, self.ben, self.chiara, self.emi = (
             on.sandbox.person(name) for name in ("ana", "ben", "chiara", "emi")
         )
@@ -51,7 +51,7 @@ class Demo:
         _tell("the page", "401: nobody gets in without a token")
 
     def ask(self) -> None:
-        outcome = self.ana.command("/access", f"request shop-admin {DURATION} {REASON}")
+        outcome = self.ana.command(self.command, f"request shop-admin {DURATION} {REASON}")
         _expect(outcome.ok and bool(outcome.messages), f"no answer to the command: {outcome}")
         _tell("Ana, visible only to her", outcome.text)
 
@@ -132,7 +132,7 @@ class Demo:
         return dt.datetime.fromisoformat(json.loads(listed.splitlines()[0])["ends_at"]).timestamp()
 
     def break_glass(self) -> None:
-        outcome = self.emi.command("/access", f"emergency shop-admin 15m {OUTAGE}")
+        outcome = self.emi.command(self.command, f"emergency shop-admin 15m {OUTAGE}")
         _expect(outcome.ok, f"no answer to the command: {outcome}")
         _tell("Emi, visible only to her", outcome.text)
         offer = self.emi.wait_dm("Show credentials", timeout=PATIENCE)
@@ -154,7 +154,7 @@ class Demo:
         _tell("Emi, by direct message", self.emi.plain(ended))
 
     def audit(self) -> None:
-        outcome = self.chiara.command("/access", "audit @ana since:1h")
+        outcome = self.chiara.command(self.command, "audit @ana since:1h")
         _expect(
             "grant:access:ended" in outcome.text, f"the end is not in the audit log: {outcome.text}"
         )
@@ -169,7 +169,7 @@ class Demo:
 
 STEPS: tuple[tuple[str, Callable[[Demo], None]], ...] = (
     ("The shop's admin page is closed", Demo.refused_first),
-    (f"Ana asks: /access request shop-admin {DURATION} …", Demo.ask),
+    (f"Ana asks: COMMAND request shop-admin {DURATION} …", Demo.ask),
     ("The managers see it, with all they need to decide", Demo.see),
     ("Ben presses Approve", Demo.approve),
     ("Ana looks at her credentials and opens the page", Demo.enter),
@@ -232,7 +232,7 @@ def _play(demo: Demo, pause: float) -> None:
     began = time.monotonic()
     for number, (title, step) in enumerate(STEPS, 1):
         time.sleep(pause if number <= UNHURRIED else 0)
-        print(f"\n[{number}/{len(STEPS)}] {title}", flush=True)
+        print(f"\n[{number}/{len(STEPS)}] {title.replace('COMMAND', demo.command)}", flush=True)
         step(demo)
     print(
         f"\nDone in {time.monotonic() - began:.0f} s: asked, approved, used, reminded, renewed,"

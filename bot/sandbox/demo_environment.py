@@ -77,6 +77,7 @@ class DemoEnvironment:
     page: Page
     folder: Path
     fresh: bool
+    command: str
 
     def keep(self) -> None:
         """Saves the workspace, so that the next demo can continue from here."""
@@ -98,7 +99,7 @@ def running_demo(
     if not Path("roles.toml").exists():
         raise DemoFailed("there is no roles.toml here; run the demo in the checkout of Access Bot")
     with _home(folder, from_scratch) as home:
-        workspace, fresh = company(_manifest()), not (home / WORKSPACE).exists()
+        workspace, fresh = company(_manifest(home)), not (home / WORKSPACE).exists()
         if fresh:
             talk(workspace)
         else:
@@ -109,7 +110,7 @@ def running_demo(
             bot = behind.bot = Bot(environment, home / "bot.log", workspace.clock_offset)
             with _played(bot), guarded_page(home, bot.address, SYSTEM, _host(sandbox)) as page:
                 sandbox.admin.show_link(LINK, page.address)
-                on = DemoEnvironment(sandbox, bot, page, home, fresh)
+                on = DemoEnvironment(sandbox, bot, page, home, fresh, workspace.app.command)
                 behind.keep = on.keep
                 yield on
 
@@ -170,10 +171,14 @@ def _environment(home: Path, slack: dict[str, str]) -> dict[str, str]:
     roles = home / "roles.toml"
     roles.unlink(missing_ok=True)
     roles.symlink_to(Path("roles.toml").resolve())
-    machine = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    machine = _from_machine("PATH", "HOME", "ACCESS_COMMAND", "ACCESS_APP_NAME")
     tokens = {name: slack[name] for name in ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_API_URL")}
     address = {"HOST": "127.0.0.1", "PORT": str(free_port())}
     return {**machine, **tokens, **_secrets(home / SECRETS), **address}
+
+
+def _from_machine(*names: str) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def _secrets(path: Path) -> dict[str, str]:
@@ -185,10 +190,11 @@ def _secrets(path: Path) -> dict[str, str]:
     return found
 
 
-def _manifest() -> Json:
-    """Installs the app with exactly the scopes and events of its manifest."""
+def _manifest(home: Path) -> Json:
+    """Installs the app with exactly the names, scopes and events of its manifest, and without the
+    `.env` of this folder."""
     command = [sys.executable, "-m", "bot", "manifest", "--mode", "socket"]
     found: Json = json.loads(
-        subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        subprocess.run(command, capture_output=True, text=True, check=True, cwd=home).stdout
     )
     return found

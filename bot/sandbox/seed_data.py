@@ -138,15 +138,17 @@ TALK = (
     (
         "C0SHOP",
         ANA,
-        "It is closed to all of us. Ask for an hour with `/access`, and Ben or Gwen let you in.",
+        "It is closed to all of us. Ask for an hour with `{command}`, and Ben or Gwen let you in.",
     ),
 )
 
 
 def talk(workspace: Workspace) -> None:
     """Earlier messages, so that the workspace is not empty."""
+    command = workspace.app.command
     for channel, user, text in TALK:
-        workspace.post(workspace.channel(channel), {"user": user, "text": text})
+        said = text.replace("{command}", command)
+        workspace.post(workspace.channel(channel), {"user": user, "text": said})
 
 
 def company(manifest: Json | None = None) -> Workspace:
@@ -154,7 +156,7 @@ def company(manifest: Json | None = None) -> Workspace:
     scopes = (manifest or {}).get("oauth_config", {}).get("scopes", {}).get("bot", SCOPES)
     app = AppInstall(scopes=list(scopes), manifest=manifest or {})
     workspace = Workspace(app)
-    bot = User(app.bot_user, "access", "Access", "", "Etc/UTC", is_bot=True)
+    bot = User(app.bot_user, "access", app.name, "", "Etc/UTC", is_bot=True)
     workspace.users = {user.id: User(**vars(user)) for user in [*PEOPLE, bot]}
     workspace.groups = {
         group.id: Group(**{**vars(group), "users": list(group.users)}) for group in GROUPS

@@ -106,6 +106,18 @@ class AppInstall:
     manifest: Json = field(default_factory=dict)
     revoked: set[str] = field(default_factory=set)
 
+    @property
+    def name(self) -> str:
+        """The name beside the app's messages."""
+        bot = self.manifest.get("features", {}).get("bot_user", {})
+        return str(bot.get("display_name", "Access"))
+
+    @property
+    def command(self) -> str:
+        """The first slash command."""
+        commands = self.manifest.get("features", {}).get("slash_commands", [])
+        return str(commands[0]["command"]) if commands else "/access"
+
 
 def forget_oldest(kept: dict[str, Json]) -> None:
     """Drops the first entry of a dictionary that has grown too long."""

@@ -8,6 +8,7 @@ from bot.core.approval import Refused
 from bot.core.durations import format_duration
 from bot.core.feedback import Feedback
 from bot.core.model import Person
+from bot.core.names import slash
 from bot.operations._unit_of_work import Context
 from bot.operations.absence.come_back import come_back
 from bot.operations.emergencies.sign_review import check_signer, end_emergency
@@ -204,7 +205,8 @@ def renew(world: Context, click: Click, person: Person) -> None:
         reply_text(world, click, answers.waits_for_slack(outcome))
     if isinstance(outcome, AlreadyPending):
         why = (
-            "You have already requested more time, so nothing new was sent. /access list shows it."
+            "You have already requested more time, so nothing new was sent."
+            f" {slash()} list shows it."
         )
         reply_text(world, click, why)
     _redraw_home(world, click)
@@ -244,7 +246,7 @@ def ask(ctx: ListenerContext, click: Click, person: Person) -> None:
     chosen = next((role for role in roles if role.name == click.value), None)
     if chosen is None and click.value != home.NO_ROLE:
         why = (
-            f"You can no longer request {click.value[:75]}. /access roles lists what you can"
+            f"You can no longer request {click.value[:75]}. {slash()} roles lists what you can"
             " request."
         )
         _open(ctx, click, request_modal.notice("Request access", why))
@@ -408,7 +410,7 @@ def unknown_action(ctx: ListenerContext, click: Click, person: Person) -> None:
     """Answers a button that this version doesn't know: an old or a forged one."""
     log.info("unknown action %r was pressed", click.action[:80])
     reply_text(
-        ctx.world, click, "This button no longer works. /access list shows what you can do now."
+        ctx.world, click, f"This button no longer works. {slash()} list shows what you can do now."
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from bot.core.approval import Refused
 from bot.core.audit import Event, rfc3339
 from bot.core.durations import BadDuration
+from bot.core.names import slash
 from bot.core.time_filters import parse_moment
 from bot.operations._unit_of_work import Context
 from bot.operations.audit.read_audit import PAGE, Filters, filters_from, read_audit
@@ -79,12 +80,12 @@ def from_older(value: str) -> tuple[Filters, int]:
         before = given.pop("before")
         filters = filters_from(given)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise BadPayload("This button is broken. Ask again with /access audit.") from None
+        raise BadPayload(f"This button is broken. Ask again with {slash()} audit.") from None
     well_typed = all(
         v is None or isinstance(v, _TYPES.get(n, str)) for n, v in asdict(filters).items()
     )
     if not well_typed or not isinstance(before, int):
-        raise BadPayload("This button is broken. Ask again with /access audit.")
+        raise BadPayload(f"This button is broken. Ask again with {slash()} audit.")
     return filters, before
 
 

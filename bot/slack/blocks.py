@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from bot.core.names import app_name
 from bot.core.plurals import counted
 
 Block = dict[str, Any]
@@ -126,12 +127,12 @@ def is_slack_id(actor: str) -> bool:
 
 
 def actor_words(actor: str) -> str:
-    """An actor outside Slack in words: `ann (command line)`, `rule “on call”`, `Access Bot`."""
+    """An actor outside Slack in words: `ann (command line)`, `rule “on call”`, or the bot."""
     kind, _, name = actor.partition(":")
     words = {
         "os": f"{name} (command line)",
         "rule": f"rule “{name}”",
-        "system": name or "Access Bot",
+        "system": name or app_name(),
     }
     return clean(words.get(kind, actor), 80) or "somebody"
 

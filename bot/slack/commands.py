@@ -16,6 +16,7 @@ from bot.core.durations import BadDuration
 from bot.core.eligibility import Ask, find_role
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Grant, Person, Request
+from bot.core.names import slash
 from bot.core.preapproval import read_terms
 from bot.core.roles import Role, ticket_matches
 from bot.core.spans import take_span
@@ -88,16 +89,6 @@ Row = TypeVar("Row", Grant, Request)
 MOST_NAMED = 12
 """Roles that one sentence names at most."""
 
-ALLOW_HINT = (
-    "Write /access allow @user ROLE [DURATION] until DATE [REASON], for example /access allow @dev"
-    " shop-admin 2h until 2026-12-24, and choose the person from Slack's list."
-)
-AWAY_HINT = "Write /access away until DATE @delegate, and choose the person from Slack's list."
-
-EXPLAIN_HINT = "Write /access explain ROLE, or /access explain ROLE @user for somebody else."
-
-RENEW_HINT = "/access renew ROLE [DURATION] [REASON]"
-
 
 @dataclass(frozen=True, slots=True)
 class Verb:
@@ -130,7 +121,7 @@ def _unknown(ctx: ListenerContext, person: Person, word: str) -> Message:
         f"request {word} REASON" if word in ctx.world.policy().roles else near[0] if near else ""
     )
     said = (
-        answers.refused(f"Unknown command “{word[:60]}”. Did you mean /access {meant}?")
+        answers.refused(f"Unknown command “{word[:60]}”. Did you mean {slash()} {meant}?")
         if meant
         else None
     )
@@ -148,7 +139,7 @@ def open_form(ctx: ListenerContext, said: Command, person: Person) -> Message | 
     return (
         None
         if shown
-        else answers.refused(TOO_LATE + " Or write: /access request ROLE [DURATION] REASON")
+        else answers.refused(TOO_LATE + f" Or write: {slash()} request ROLE [DURATION] REASON")
     )
 
 
@@ -164,7 +155,7 @@ def _words(
         role = ctx.world.policy().roles.get(word)
         if role is None:
             return word, None, rest  # the operation refuses an unknown role in any case
-        why = understood.advice(bad, f"/access {verb} {word}", rest, usual(role))
+        why = understood.advice(bad, f"{slash()} {verb} {word}", rest, usual(role))
         return _refuse(ctx, person, verb, why, role=word, reason=rest)
     return word, duration, reason
 
@@ -208,7 +199,7 @@ def _emergency_form(ctx: ListenerContext, said: Command, person: Person) -> Mess
     roles = emergency_roles(ctx.world, person.id)
     shown = open_view(ctx, said.trigger, emergency_modal.render(roles))
     refresh_person(ctx, person)
-    hint = " Or write: /access emergency ROLE [DURATION] REASON"
+    hint = f" Or write: {slash()} emergency ROLE [DURATION] REASON"
     return None if shown else answers.refused(TOO_LATE + hint)
 
 
@@ -279,10 +270,11 @@ def renew(ctx: ListenerContext, said: Command, person: Person) -> Message:
         duration, reason = take_span(rest, ctx.now, person.tz)
     except BadDuration as bad:
         usual = next((grant.duration for grant in held if name in (None, grant.role)), 3600)
-        why = understood.advice(bad, f"/access renew {name or ''}".rstrip(), rest, usual)
+        why = understood.advice(bad, f"{slash()} renew {name or ''}".rstrip(), rest, usual)
         return _refuse(ctx, person, "renew", why, role=name, reason=rest)
     if name is None and duration is None and reason:
-        why = f"“{split(rest)[0][:60]}” is not a role that you hold. Write {RENEW_HINT}."
+        hint = f"Write {slash()} renew ROLE [DURATION] [REASON]."
+        why = f"“{split(rest)[0][:60]}” is not a role that you hold. {hint}"
         return _refuse(ctx, person, "renew", why, reason=reason)
     grant = _the_one(ctx, person, "renew", held, name)
     if not isinstance(grant, Grant):
@@ -353,11 +345,12 @@ def _the_one(
         return matching[0]
     names = _few(sorted({row.role for row in rows}))
     if not rows:
-        why = f"There is nothing to {_DOES[verb]}: {_NOTHING[verb]}."
+        hint = f" {slash()} asks for some." if verb == "renew" else ""
+        why = f"There is nothing to {_DOES[verb]}: {_NOTHING[verb]}.{hint}"
     elif not matching:
         why = f"You have no “{(role or '')[:60]}” to {_DOES[verb]}, only: {names}."
     else:
-        why = f"Which one? Write /access {verb} and one of: {names}."
+        why = f"Which one? Write {slash()} {verb} and one of: {names}."
     return _refuse(ctx, person, verb, why, role=role)
 
 
@@ -365,18 +358,26 @@ def _few(names: Sequence[str]) -> str:
     """Up to MOST_NAMED names, and the number of the others."""
     shown = ", ".join(names[:MOST_NAMED])
     missing = len(names) - MOST_NAMED
-    return f"{shown} and {missing} more, which /access list shows" if missing > 0 else shown
+    return f"{shown} and {missing} more, which {slash()} list shows" if missing > 0 else shown
 
 
 _DOES: Mapping[str, str] = {"renew": "renew", "done": "give back", "cancel": "cancel"}
 _NOTHING: Mapping[str, str] = {
-    "renew": "you hold no access right now. /access asks for some",
+    "renew": "you hold no access right now",
     "done": "you hold no access right now",
     "cancel": "you have no pending request",
 }
 
 
 # --- approving in advance
+
+
+def _allow_hint() -> str:
+    command = f"{slash()} allow"
+    return (
+        f"Write {command} @user ROLE [DURATION] until DATE [REASON], for example {command} @dev"
+        " shop-admin 2h until 2026-12-24, and choose the person from Slack's list."
+    )
 
 
 def allow(ctx: ListenerContext, said: Command, person: Person) -> Message:
@@ -387,14 +388,14 @@ def allow(ctx: ListenerContext, said: Command, person: Person) -> Message:
     role, rest = split(unescape(rest))
     target = person_named(ctx.world, who)
     if target is None or not role:
-        return _refuse(ctx, person, "approve in advance", f"Who, and for what? {ALLOW_HINT}")
+        return _refuse(ctx, person, "approve in advance", f"Who, and for what? {_allow_hint()}")
     try:
         terms = read_terms(rest, ctx.now, person.tz)
     except BadDuration as bad:
-        why = f"{bad} {ALLOW_HINT}"
+        why = f"{bad} {_allow_hint()}"
         return _refuse(ctx, person, "approve in advance", why, role=role, reason=rest)
     if terms is None:
-        why = f"Until when? {ALLOW_HINT}"
+        why = f"Until when? {_allow_hint()}"
         return _refuse(ctx, person, "approve in advance", why, role=role, reason=rest)
     receiver = find_or_look_up(ctx, target)
     if isinstance(receiver, Refused):
@@ -413,7 +414,7 @@ def disallow(ctx: ListenerContext, said: Command, person: Person) -> Message:
     who, rest = split(said.text)
     target, role = person_named(ctx.world, who), split(unescape(rest))[0]
     if target is None or not role:
-        why = "Whose, and for what? Write /access disallow @user ROLE."
+        why = f"Whose, and for what? Write {slash()} disallow @user ROLE."
         return _refuse(ctx, person, "take a pre-approval back", why, role=role)
     outcome = do_once(ctx.world, said.key, lambda w: take_preapprovals(w, person, target, role))
     if isinstance(outcome, Refused):
@@ -448,7 +449,8 @@ def explain(ctx: ListenerContext, said: Command, person: Person) -> Message:
     role, who = unescape(role), split(rest)[0]
     target = person_named(ctx.world, who) if who else person.id
     if not role or target is None:
-        why = f"{'Whom do you mean' if role else 'Which role'}? {EXPLAIN_HINT}"
+        hint = f"Write {slash()} explain ROLE, or {slash()} explain ROLE @user for somebody else."
+        why = f"{'Whom do you mean' if role else 'Which role'}? {hint}"
         return _refuse(ctx, person, "explain", why, role=role)
     if target != person.id and isinstance(other := find_or_look_up(ctx, target), Refused):
         return _refuse(ctx, person, "explain", other.reason, role=role)
@@ -461,6 +463,10 @@ def explain(ctx: ListenerContext, said: Command, person: Person) -> Message:
 # --- being away
 
 
+def _away_hint() -> str:
+    return f"Write {slash()} away until DATE @delegate, and choose the person from Slack's list."
+
+
 def away(ctx: ListenerContext, said: Command, person: Person) -> Message:
     """`until DATE @delegate`; without words, shows who decides in whose place now."""
     words = said.text.split()
@@ -471,7 +477,7 @@ def away(ctx: ListenerContext, said: Command, person: Person) -> Message:
     try:
         until = read_until(unescape(rest), ctx.now, person.tz)
     except BadDuration as bad:
-        return _refuse(ctx, person, "away", f"{str(bad).rstrip('.')}. {AWAY_HINT}")
+        return _refuse(ctx, person, "away", f"{str(bad).rstrip('.')}. {_away_hint()}")
     delegate = _delegate(ctx, person_named(ctx.world, named) if named else None)
     if isinstance(delegate, Refused):
         return _refuse(ctx, person, "away", delegate.reason)
@@ -488,7 +494,7 @@ def away(ctx: ListenerContext, said: Command, person: Person) -> Message:
 def _delegate(ctx: ListenerContext, id: str | None) -> Person | Refused:
     """The person as Slack describes them now."""
     if id is None:
-        return Refused(f"Who decides in your place? {AWAY_HINT}")
+        return Refused(f"Who decides in your place? {_away_hint()}")
     try:
         found = ctx.people.look_up(id)
     except (SystemUnavailable, SystemRefused) as error:
@@ -518,7 +524,7 @@ def revoke(ctx: ListenerContext, said: Command, person: Person) -> Message:
     target = person_named(ctx.world, who)
     if target is None:
         return answers.refused(
-            "Whose access? Write /access revoke @user, and choose the person from Slack's list."
+            f"Whose access? Write {slash()} revoke @user, and choose the person from Slack's list."
         )
     role = split(unescape(rest))[0]
     if role not in ("", "all") and isinstance(

@@ -14,6 +14,7 @@ from slack_bolt import Ack, App, BoltContext, BoltResponse
 from bot.core.approval import Refused
 from bot.core.correlation import current
 from bot.core.errors import StorageUnavailable
+from bot.core.names import slash
 from bot.core.role_search import search_roles
 from bot.core.roles import Role
 from bot.operations._unit_of_work import Context
@@ -68,7 +69,7 @@ TROUBLE = "access_trouble"
 """The key under which Bolt's context carries a listener's exception, so that `Receiver` can count
 it."""
 
-__all__ = ["COMMAND", "EVENTS", "SHORTCUTS", "ListenerContext", "register"]
+__all__ = ["EVENTS", "SHORTCUTS", "ListenerContext", "register"]
 
 
 def register(app: App, ctx: ListenerContext) -> None:
@@ -76,7 +77,7 @@ def register(app: App, ctx: ListenerContext) -> None:
     Bolt tries its listeners one after the other.
     """
     everything = re.compile("")
-    app.command(COMMAND)(_listener(ctx, on_command, _by_message))
+    app.command(everything)(_listener(ctx, on_command, _by_message))
     app.block_action({"action_id": everything})(_listener(ctx, on_click, _by_modal))
     app.view_submission(everything)(_listener(ctx, on_form, _in_form))
     app.options({"action_id": everything})(_suggestion_listener(ctx))
@@ -151,7 +152,12 @@ def _outside(error: Exception, context: BoltContext) -> BoltResponse:
 
 def on_command(ctx: ListenerContext, body: Body) -> Reply:
     said = command_from(body)
-    person = admit(ctx, said, f"{COMMAND} {said.text.split(' ')[0][:20]}".strip())
+    if said.name not in ("", slash()):
+        return answers.refused(
+            f"This bot answers to {slash()}, and its app in Slack has another command. Ask a lead"
+            " to update the app from `access-bot manifest`."
+        )
+    person = admit(ctx, said, f"{slash()} {said.text.split(' ')[0][:20]}".strip())
     if isinstance(person, Refused):
         return answers.refused(person.reason)
     return run_command(ctx, said, person) or {}
@@ -305,8 +311,6 @@ class ShortcutDef:
     name: str
     description: str
 
-
-COMMAND = "/access"
 
 SEARCHES: Mapping[str, Callable[[Context, Suggestion], list[Element]]] = {
     Action.CHOOSE_ROLE: _search_roles,

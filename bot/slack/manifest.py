@@ -5,9 +5,9 @@ token and no workspace."""
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from bot.slack.listeners import COMMAND, EVENTS, SHORTCUTS, ShortcutDef
+from bot.core.names import app_name, slash
+from bot.slack.listeners import EVENTS, SHORTCUTS, ShortcutDef
 
-NAME = "Access"
 ENDPOINT = "/slack/events"
 
 SCOPES: Mapping[str, str] = {
@@ -29,7 +29,8 @@ ABOUT = (
     "Ask for time-limited access to production systems without leaving Slack. Pick a role, say why"
     " and for how long; an approver of that role decides in the approvals channel, access is"
     " granted, you are reminded before it ends, and it is revoked on time. Leads can list who holds"
-    " what and read the audit trail with /access audit. Run by your own team, on your own servers."
+    " what and read the audit trail with {command} audit. Run by your own team, on your own"
+    " servers."
 )
 
 
@@ -48,10 +49,10 @@ def manifest(mode: Literal["socket", "http"], url: str | None = None) -> dict[st
     return {
         "_metadata": {"major_version": 2, "minor_version": 0},
         "display_information": {
-            "name": NAME,
+            "name": app_name(),
             "description": "Temporary production access: ask, approve, and it ends automatically.",
             "background_color": "#1d3557",
-            "long_description": ABOUT,
+            "long_description": ABOUT.format(command=slash()),
         },
         "features": _features(address),
         "oauth_config": {"scopes": {"bot": list(SCOPES)}},
@@ -65,7 +66,7 @@ def _endpoint(url: str) -> str:
 
 def _features(address: str | None) -> dict[str, Any]:
     command = {
-        "command": COMMAND,
+        "command": slash(),
         "description": "Request, renew, give back or review production access",
         "usage_hint": USAGE,
         "should_escape": True,
@@ -76,7 +77,7 @@ def _features(address: str | None) -> dict[str, Any]:
             "messages_tab_enabled": True,
             "messages_tab_read_only_enabled": True,
         },
-        "bot_user": {"display_name": NAME, "always_online": True},
+        "bot_user": {"display_name": app_name(), "always_online": True},
         "slash_commands": [{**command, "url": address} if address else command],
         "shortcuts": [_shortcut(opening) for opening in SHORTCUTS],
     }

@@ -8,6 +8,7 @@ from typing import Any
 from bot.core.approval import Refused
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Person
+from bot.core.names import slash
 from bot.core.onboarding import Ramp
 from bot.operations._unit_of_work import Context
 from bot.operations.idempotency import Repeated, do_once
@@ -41,9 +42,13 @@ from bot.slack.views._onboarding_parts import begun
 Message = dict[str, Any]
 Reply = dict[str, Any]
 
-USAGE = "Write /access onboard @user BUNDLE [@mentor], or /access onboard alone for a form."
 MOST = 200
 """Ramps that a list reads at most."""
+
+
+def _usage() -> str:
+    command = f"{slash()} onboard"
+    return f"Write {command} @user BUNDLE [@mentor], or {command} alone for a form."
 
 
 # --- the command
@@ -76,14 +81,14 @@ def _open_form(ctx: ListenerContext, said: Command, person: Person) -> Message |
 def _start_from(ctx: ListenerContext, words: list[str]) -> Start | Refused:
     """The start that the words of the command describe, with everybody in it looked up."""
     if len(words) not in (2, 3):
-        return Refused(USAGE)
+        return Refused(_usage())
     newcomer, bundle = person_named(ctx.world, words[0]), unescape(words[1])
     email = unescape(words[0]) if newcomer is None else ""
     if newcomer is None and "@" not in email[1:]:
-        return Refused(f"Whose onboarding? {USAGE}")
+        return Refused(f"Whose onboarding? {_usage()}")
     mentor = person_named(ctx.world, words[2]) if len(words) == 3 else ""
     if mentor is None:
-        return Refused(f"Who is the mentor? Choose the person from Slack's list. {USAGE}")
+        return Refused(f"Who is the mentor? Choose the person from Slack's list. {_usage()}")
     return look_up(ctx, Start(bundle, newcomer or "", email, mentor))
 
 
@@ -112,7 +117,7 @@ def _started(ctx: ListenerContext, outcome: Ramp | Refused | Repeated) -> Messag
         return answers.refused(outcome.reason)
     view = describe_ramp(ctx.world, outcome.id) if isinstance(outcome, Ramp) else None
     if view is None:
-        return answers.done("This was sent before. /access onboard list shows all onboardings.")
+        return answers.done(f"This was sent before. {slash()} onboard list shows all onboardings.")
     return onboarding_notes.lead_message(view, begun(view))
 
 
@@ -171,7 +176,7 @@ def submit_start(ctx: ListenerContext, form: Submission, person: Person) -> Repl
         return _error(form, outcome)
     view = describe_ramp(ctx.world, outcome.id) if isinstance(outcome, Ramp) else None
     if view is None:
-        return _notice("This was sent before. /access onboard list shows all onboardings.")
+        return _notice(f"This was sent before. {slash()} onboard list shows all onboardings.")
     return {"response_action": "update", "view": onboarding_forms.started(view)}
 
 

@@ -42,9 +42,10 @@ class Payload:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(Payload):
     """`text` is as Slack sends it, with people and channels as `<@U…|name>` and `&`, `<`, `>`
-    escaped. The answer can be changed through `response_url`."""
+    escaped, `name` the command with its slash. The answer can be changed through `response_url`."""
 
     text: str
+    name: str = ""
     response_url: str = field(default="", repr=False)
 
 
@@ -117,6 +118,7 @@ def command_from(body: Json) -> Command:
         trigger=trigger,
         key=f"command:{trigger or _digest(body)}",
         text=_text(body, "text"),
+        name=_text(body, "command"),
         response_url=_text(body, "response_url"),
     )
 

@@ -53,7 +53,7 @@ BY_PERSON = KINDS - {"block_suggestion", "event_callback", "url_verification"} |
 """Payloads of a click, a form or a command, which begin something that the log can follow."""
 
 LATE = (
-    "This takes longer than Slack waits for an answer. It may still succeed: check /access list"
+    "This takes longer than Slack waits for an answer. It may still succeed: look into App Home"
     " before you try again."
 )
 NOT_UNDERSTOOD = "Slack sent something that the bot can't read. Nothing was changed."

@@ -4,6 +4,7 @@ from typing import Any
 
 from bot.core.approval import Refused
 from bot.core.model import Person
+from bot.core.names import slash
 from bot.core.review import DUE, KEEP, STANDING, Decision, Scope, read_due
 from bot.operations.idempotency import Repeated, do_once
 from bot.operations.people.require_lead import require_lead
@@ -20,9 +21,13 @@ from bot.slack.views import answers, request_modal, review_modal, review_notes
 Message = dict[str, Any]
 Reply = dict[str, Any]
 
-USAGE = "Write /access review start [due 7d] [role:R] [system:S], or /access review list."
 MOST = 100
 """Campaigns that a list reads at most."""
+
+
+def _usage() -> str:
+    command = f"{slash()} review"
+    return f"Write {command} start [due 7d] [role:R] [system:S], or {command} list."
 
 
 # --- the command
@@ -34,7 +39,7 @@ def review(ctx: ListenerContext, said: Command, person: Person) -> Message | Non
     if not words:
         return _open(ctx, said.trigger, person)
     if words[0].lower() not in ("start", "list"):
-        return answers.refused(USAGE)
+        return answers.refused(_usage())
     if (refused := require_lead(ctx.world, person.id, "review")) is not None:
         return answers.refused(refused.reason)
     if words[0].lower() == "start":
@@ -63,7 +68,7 @@ def _start(ctx: ListenerContext, said: Command, person: Person, words: list[str]
         return answers.refused(outcome.reason)
     if isinstance(outcome, Started):
         return review_notes.started(outcome)
-    return answers.done("This was sent before. /access review list shows open reviews.")
+    return answers.done(f"This was sent before. {slash()} review list shows open reviews.")
 
 
 def read_start(words: list[str]) -> tuple[Scope, int] | Refused:
@@ -80,7 +85,7 @@ def read_start(words: list[str]) -> tuple[Scope, int] | Refused:
         elif name.lower() in scope and value:
             scope[name.lower()] = value
         else:
-            return Refused(f"Unknown word “{word[:60]}”. {USAGE}")
+            return Refused(f"Unknown word “{word[:60]}”. {_usage()}")
     return Scope(scope["role"], scope["system"]), due
 
 

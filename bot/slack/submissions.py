@@ -9,6 +9,7 @@ from bot.core.approval import Refused
 from bot.core.durations import BadDuration
 from bot.core.eligibility import Ask
 from bot.core.model import Person
+from bot.core.names import slash
 from bot.core.spans import parse_span
 from bot.operations._unit_of_work import Context
 from bot.operations.emergencies.sign_review import sign_review as sign
@@ -93,7 +94,7 @@ def _asked(ctx: ListenerContext, form: Submission, outcome: Outcome | Repeated, 
         return _refused(form, outcome)
     if isinstance(outcome, AlreadyHeld):
         why = (
-            f"You have {outcome.grant.role} already. /access list shows it, with a button to"
+            f"You have {outcome.grant.role} already. {slash()} list shows it, with a button to"
             " renew it."
         )
         return field_error(form, Field.ROLE, why)
@@ -108,7 +109,8 @@ def _asked(ctx: ListenerContext, form: Submission, outcome: Outcome | Repeated, 
     sent = outcome if isinstance(outcome, Submitted) else _sent_before(form, ctx.world)
     if sent is None:
         return replace_with_notice(
-            "Request access", "This was sent before and has been decided. /access list shows more."
+            "Request access",
+            f"This was sent before and has been decided. {slash()} list shows more.",
         )
     return {"response_action": "update", "view": request_modal.sent(sent, note)}
 
@@ -150,7 +152,7 @@ def _called(ctx: ListenerContext, form: Submission, outcome: Called | Repeated) 
             why = f"You have {outcome.grant.role} already, for at least as long."
             return field_error(form, Field.ROLE, why)
         case AlreadyPending():
-            why = "You called this before, and it waits for one press. /access list shows it."
+            why = f"You called this before, and it waits for one press. {slash()} list shows it."
             return field_error(form, Field.ROLE, why)
         case Waiting():
             return replace_with_notice(emergency_modal.TITLE, answers.waits_for_slack(outcome))
@@ -158,7 +160,7 @@ def _called(ctx: ListenerContext, form: Submission, outcome: Called | Repeated) 
             card = describe_request(ctx.world, outcome.request.id)
             if card is not None:
                 return {"response_action": "update", "view": emergency_modal.called(card)}
-    return replace_with_notice(emergency_modal.TITLE, "This was sent before: see /access list.")
+    return replace_with_notice(emergency_modal.TITLE, f"This was sent before: see {slash()} list.")
 
 
 def sign_review(ctx: ListenerContext, form: Submission, person: Person) -> Reply:

@@ -21,8 +21,8 @@ _PLAIN = re.compile(r"[!-$&-~]+")
 
 NO_TOKEN = as_text(
     401,
-    "This needs an access token: send it as “Authorization: Bearer …”. /access request in Slack"
-    " gives one.",
+    "This needs an access token: send it as “Authorization: Bearer …”. Ask for access in Slack to"
+    " get one.",
     (b"www-authenticate", b'Bearer realm="access"'),
 )
 UNKNOWN_SYSTEM = as_text(

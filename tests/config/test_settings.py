@@ -234,6 +234,16 @@ WRONG = {
         "hun\nter",
         "must be one line of at most 200",
     ),
+    "a command without a slash": (
+        "ACCESS_COMMAND",
+        "hunter",
+        "must be a slash, then at most 31",
+    ),
+    "a command in capitals": ("ACCESS_COMMAND", "/Hunter", "must be a slash, then at most 31"),
+    "a long command": ("ACCESS_COMMAND", "/" + "h" * 32, "must be a slash, then at most 31"),
+    "a command of Slack": ("ACCESS_COMMAND", "/remind", "must not be a command that Slack keeps"),
+    "a long name": ("ACCESS_APP_NAME", "h" * 36, "must be one line of at most 35 characters"),
+    "a name that links": ("ACCESS_APP_NAME", "<hunter>", "must be one line of at most 35 charac"),
     "a long revision": ("ACCESS_POLICY_REVISION", "hunter" * 40, "must be one line of at most 200"),
     "an unknown level": (
         "LOG_LEVEL",

@@ -90,7 +90,7 @@ def test_access_that_vanished_is_told_to_its_holder_and_the_leads(
     grant = company.hold(who, "files")
     (files / f"access-{grant}").unlink()
     company.access(lead, "drift")
-    who.wait_dm("It was removed on the system, not by Access Bot")
+    who.wait_dm("It was removed on the system, not by Access")
     assert grant in lead.plain(lead.wait_message(SECURITY, "Access is missing"))
     lead.wait_dm("is missing, or a part of it")
     assert company.events(event="grant:access:missing", grant=grant) == ["grant:access:missing"]

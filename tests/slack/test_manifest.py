@@ -10,7 +10,7 @@ import pytest
 
 from bot.slack.commands import VERBS
 from bot.slack.ids import Shortcut
-from bot.slack.listeners import COMMAND, EVENTS, SHORTCUTS
+from bot.slack.listeners import EVENTS, SHORTCUTS
 from bot.slack.manifest import SCOPES, USAGE, manifest
 
 URL = "https://access.example.com"
@@ -48,7 +48,7 @@ def at(made: Any, path: str) -> Any:
 
 @BOTH
 def test_slack_sends_exactly_the_events_with_a_listener(made: dict[str, Any]) -> None:
-    assert [command["command"] for command in made["features"]["slash_commands"]] == [COMMAND]
+    assert [command["command"] for command in made["features"]["slash_commands"]] == ["/access"]
     shortcuts = {(each["callback_id"], each["type"]) for each in made["features"]["shortcuts"]}
     assert shortcuts == {(opening.id.value, opening.kind) for opening in SHORTCUTS}
     assert {opening.id for opening in SHORTCUTS} == set(Shortcut)

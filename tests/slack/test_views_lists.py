@@ -372,7 +372,7 @@ def test_the_log_is_a_table_with_each_record_in_a_row() -> None:
 @pytest.mark.parametrize(
     ("actor", "expected"),
     [
-        ("system", "Access Bot"),
+        ("system", "Access"),
         ("os:eve", "eve (command line)"),
         ("rule:on call", "rule “on call”"),
     ],

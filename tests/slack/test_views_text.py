@@ -101,7 +101,7 @@ def test_times_are_shown_in_the_readers_zone_and_in_utc_where_slack_cannot() -> 
 ACTORS = {
     "U0ANA": ({"type": "user", "user_id": "U0ANA"}, "<@U0ANA>"),
     "os:eve": ({"type": "text", "text": "eve (command line)"}, "eve (command line)"),
-    "system": ({"type": "text", "text": "Access Bot"}, "Access Bot"),
+    "system": ({"type": "text", "text": "Access"}, "Access"),
     "system:shop-admin": ({"type": "text", "text": "shop-admin"}, "shop-admin"),
     "rule:on call": ({"type": "text", "text": "rule “on call”"}, "rule “on call”"),
     "os:<!here>": (

@@ -9,6 +9,7 @@ from bot.core.durations import format_duration
 from bot.core.eligibility import check_duration, check_reason, may_request
 from bot.core.lifecycle import renewed_end
 from bot.core.model import Grant, GrantState, Request
+from bot.core.names import slash
 from bot.core.roles import Role
 from bot.operations._criteria import denied, judge_request, keep_asked
 from bot.operations._extend_grant import extend_grant
@@ -87,7 +88,7 @@ def _extend(u: UnitOfWork, role: Role, grant: Grant, request: Request) -> Grant:
 def _not_renewed(grant: Grant) -> Refused:
     return Refused(
         f"Emergency access ends as planned and can't be renewed. To keep {grant.role} longer, ask"
-        f" for it now: /access request {grant.role} DURATION REASON"
+        f" for it now: {slash()} request {grant.role} DURATION REASON"
     )
 
 

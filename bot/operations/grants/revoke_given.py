@@ -5,6 +5,7 @@ from bot.core.approval import Refused
 from bot.core.authority import deciders
 from bot.core.eligibility import check_reason
 from bot.core.model import RULE, EndReason, Person, Request, is_recent
+from bot.core.names import slash
 from bot.operations._end_grant import request_end
 from bot.operations._leads_only import PERSON_LASTS, seen_as_lead
 from bot.operations._unit_of_work import Context, Snapshot, UnitOfWork, unit
@@ -57,7 +58,7 @@ def _refusal(u: Snapshot, request: Request | None, by: Person) -> Refused | None
         return Refused(f"You can't revoke access: {unfit}.")
     by_rule = (request.decided_by or "").startswith(RULE)
     if not by_rule and not preapprovals.used_for(u.db, request.id):
-        return Refused("People decided on this. A lead can end it with /access revoke.")
+        return Refused(f"People decided on this. A lead can end it with {slash()} revoke.")
     role = u.policy.roles.get(request.role)
     able = deciders(role, request.requester, u.authority(request)) if role else frozenset()
     if by.id not in able and seen_as_lead(u, by.id) is not None:

@@ -6,6 +6,7 @@ from bot.core.approval import Refused
 from bot.core.audit import Event, rfc3339
 from bot.core.lifecycle import Move
 from bot.core.model import Person, RampState, folded
+from bot.core.names import slash
 from bot.core.onboarding import (
     LATEST_START,
     Ramp,
@@ -52,7 +53,7 @@ def start_ramp(world: Context, by: str, start: Start) -> Ramp | Refused:
             return u.refuse(ramp, by, "onboard", role="", reason=f"{start.bundle}"[:80])
         if not ramps.insert(u.db, ramp):
             who = "This person" if ramp.newcomer else ramp.email
-            words = f"{who} has an onboarding already. /access onboard list shows it."
+            words = f"{who} has an onboarding already. {slash()} onboard list shows it."
             return u.refuse(Refused(words, "newcomer"), by, "onboard")
         if ramp.newcomer and (ramp.starts_at is None or ramp.starts_at <= u.now):
             return begin(u, ramp, by)

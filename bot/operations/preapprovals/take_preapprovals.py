@@ -2,13 +2,13 @@
 
 from bot.core.approval import Refused
 from bot.core.model import Person
+from bot.core.names import slash
 from bot.core.preapproval import PreApproval
 from bot.operations._preapprovals import entitled, take_back
 from bot.operations._unit_of_work import Context, Snapshot, unit
 from storage import preapprovals
 
 ACTION = "take a pre-approval back"
-_NOTHING = Refused("There is no such pre-approval. /access allow list shows what there is.")
 
 
 def take_preapprovals(
@@ -40,7 +40,7 @@ def _refusal(u: Snapshot, by: Person, found: list[PreApproval]) -> Refused | Non
     if (unfit := by.ineligible_reason()) is not None:
         return Refused(f"You can't do this: {unfit}.")
     if not found:
-        return _NOTHING
+        return Refused(f"There is no such pre-approval. {slash()} allow list shows them all.")
     for each in found:
         role = u.policy.roles.get(each.role)
         leads = u.directory.resolve(u.policy.workspace.leads)

@@ -7,6 +7,7 @@ from bot.core import effects
 from bot.core.approval import Refused
 from bot.core.eligibility import Ask
 from bot.core.model import Source
+from bot.core.names import slash
 from bot.core.programs import Program
 from bot.operations._unit_of_work import OUTDATED, Context, unit
 from bot.operations.emergencies.start_emergency import (
@@ -53,7 +54,7 @@ def answer_waiting(world: Context, asked: Asked) -> None:
         case Submitted() | GrantedAtOnce() | AlreadyPending():
             note, facts = "asked", {"request": outcome.request.id}
         case AlreadyHeld():
-            facts = {"why": f"You have {outcome.grant.role} already. /access list shows it."}
+            facts = {"why": f"You have {outcome.grant.role} already. {slash()} list shows it."}
         case Renewed():
             return  # the direct message with the new end answers
         case Waiting():

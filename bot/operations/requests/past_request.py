@@ -2,6 +2,7 @@
 
 from bot.core.approval import Refused
 from bot.core.model import Request
+from bot.core.names import slash
 from bot.core.roles import Role
 from bot.operations._unit_of_work import Context, reading
 from bot.operations.people.describe_person import requestable
@@ -14,12 +15,12 @@ def past_request(world: Context, person_id: str, request_id: str) -> tuple[Reque
     with reading(world) as u:
         request = requests.get(u.db, request_id)
         if request is None or request.requester != person_id:
-            return Refused("You have no such request. /access opens an empty form.")
+            return Refused(f"You have no such request. {slash()} opens an empty form.")
         roles = requestable(u, u.person(person_id))
         role = next((role for role in roles if role.name == request.role), None)
         if role is None:
             return Refused(
-                f"You can no longer request {request.role}. /access roles lists what you can"
+                f"You can no longer request {request.role}. {slash()} roles lists what you can"
                 " request."
             )
         return request, role

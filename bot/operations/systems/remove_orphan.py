@@ -8,12 +8,18 @@ from bot.core.approval import Refused
 from bot.core.audit import Event
 from bot.core.drift import EXCESS, Finding
 from bot.core.model import GrantState
+from bot.core.names import slash
 from bot.operations._leads_only import leads_only
 from bot.operations._unit_of_work import Context, Snapshot, UnitOfWork, unit
 from storage import findings, grants
 
 ACTION = "remove access"
-GONE = "It was not found in the last check, so nothing was removed. /access drift checks again."
+
+
+def _gone() -> str:
+    return (
+        f"It was not found in the last check, so nothing was removed. {slash()} drift checks again."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ def ask_removal(
             return u.refuse(refused, by, ACTION)
         finding = findings.get(u.db, finding_id)
         if finding is None or (refused := _wanted(u, finding)) is not None:
-            return u.refuse(refused or Refused(GONE), by, ACTION)
+            return u.refuse(refused or Refused(_gone()), by, ACTION)
         _record(u, Event.REMOVAL_ASKED, finding, by)
         if channel is not None:
             u.do(effects.remove_orphan(finding.id, by, channel))
@@ -64,7 +70,7 @@ def record_removed(world: Context, removal: Removal, by: str, channel: str | Non
 def refuse_removal(world: Context, by: str, channel: str) -> None:
     """Notifies the lead that the access disappeared, or that a grant explains it now."""
     with unit(world) as u:
-        u.do(effects.answer(by, channel, "refused", why=GONE))
+        u.do(effects.answer(by, channel, "refused", why=_gone()))
 
 
 def said(removal: Removal) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bot.core.names import slash
 from bot.slack.blocks import Block, Message, actions, button, context, divider, message, mrkdwn
 from bot.slack.ids import Action
 
@@ -59,8 +60,10 @@ def fit(
     return shown, 0
 
 
-ELSEWHERE = "see App Home; leads find everything in `/access audit`"
-"""Where to find the messages that did not fit."""
+def _elsewhere() -> str:
+    """Where to find the entries that did not fit."""
+    return f"see App Home; leads find everything in `{slash()} audit`"
+
 
 Row = tuple[str, Sequence[Block]]
 """One entry of a list: its id and its blocks."""
@@ -134,7 +137,7 @@ def join(messages: Sequence[Message]) -> Message:
 def _whole(lines: Sequence[str], limit: int) -> str:
     """As many lines as fit without cutting one, and the number of the others."""
     for count in range(len(lines), 0, -1):
-        more = [f"and {len(lines) - count} more, {ELSEWHERE}"] if count < len(lines) else []
+        more = [f"and {len(lines) - count} more, {_elsewhere()}"] if count < len(lines) else []
         if len(text := "\n".join([*lines[:count], *more])) <= limit:
             return text
-    return f"{len(lines)} more, {ELSEWHERE}"
+    return f"{len(lines)} more, {_elsewhere()}"

@@ -6,6 +6,7 @@ from bot.core.criteria import Criterion, Verdict
 from bot.core.durations import format_duration
 from bot.core.lifecycle import longest_run
 from bot.core.model import RULE, Grant, Request, RequestState
+from bot.core.names import slash
 from bot.core.roles import Role
 from bot.operations.requests.describe_request import RequestCard
 from bot.slack.blocks import Part, bold, date, typed, who
@@ -120,4 +121,4 @@ def often(times: int) -> str:
 
 
 def in_full(card: RequestCard) -> str:
-    return f"`/access roles {card.request.role}` lists them"
+    return f"`{slash()} roles {card.request.role}` lists them"

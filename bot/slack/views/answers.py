@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from bot.core.durations import format_duration
 from bot.core.model import HELD, Grant, GrantState, Request, RequestState
+from bot.core.names import slash
 from bot.core.roles import Role
 from bot.operations.absence.describe_absence import Absences
 from bot.operations.absence.go_away import Away
@@ -203,7 +204,7 @@ def away(given: Away) -> Message:
             ],
             also,
             mentor,
-            [code("/access back"), " ends it earlier. You can decide yourself at any time."],
+            [code(f"{slash()} back"), " ends it earlier. You can decide yourself at any time."],
         ),
     )
 
@@ -213,7 +214,7 @@ def absences(known: Absences) -> Message:
     lines = absence_lines(known.away, known.decides_for, known.names)
     none: list[Part] = [
         "You are not away, and you decide for nobody else. ",
-        code("/access away until DATE @delegate"),
+        code(f"{slash()} away until DATE @delegate"),
         " hands your decisions to somebody.",
     ]
     return message("Who decides in whose place.", paragraph(*(lines or [none])))
@@ -254,7 +255,7 @@ def already_held(grant: Grant, now: int) -> Message:
     if grant.state is GrantState.ACTIVE:
         hint = "Renew gives you more time."
         if grant.urgency:
-            hint = "Emergency access can't be renewed. `/access` asks for more time."
+            hint = f"Emergency access can't be renewed. `{slash()}` asks for more time."
     return message(
         f"You have {_name(grant.role)} already.",
         paragraph(
@@ -324,14 +325,14 @@ def grant_now(view: GrantView, now: int) -> Message:
 def last_change(said: Message) -> Message:
     """The message without buttons, for the last change that Slack allows."""
     blocks = [block for block in said["blocks"] if block["type"] != "actions"]
-    words = "This answer is no longer updated. `/access list` shows the current state."
+    words = f"This answer is no longer updated. `{slash()} list` shows the current state."
     return message(said["text"], *blocks, context(words))
 
 
 def unchanging(said: Message, now: int) -> Message:
     """A page that is not updated: it shows its time, and keeps only the buttons that turn pages."""
     blocks = [block for block in said["blocks"] if block["type"] != "actions" or _lasts(block)]
-    words = "As it was at that time; not updated. App Home and `/access list` have the buttons."
+    words = f"As it was at that time; not updated. App Home and `{slash()} list` have the buttons."
     return message(said["text"], *blocks, paragraph(["Read ", date(now), "."]), context(words))
 
 
@@ -354,20 +355,20 @@ def vote_counted(have: int, need: int, tier: str = "") -> Message:
 def unknown_verb(word: str) -> Message:
     """An unknown command. It may be the name of a role, so the answer says how to request one."""
     return message(
-        "Unknown command. /access help lists every command.",
+        f"Unknown command. {slash()} help lists every command.",
         paragraph(
             [
                 "Unknown command ",
                 code(word, 60),
                 ". ",
-                bold("/access help"),
+                bold(f"{slash()} help"),
                 " lists every command.",
             ],
             [
                 "To ask for a role: ",
-                bold("/access request ROLE REASON"),
+                bold(f"{slash()} request ROLE REASON"),
                 ", or ",
-                bold("/access"),
+                bold(f"{slash()}"),
                 " for a form.",
             ],
         ),
@@ -430,7 +431,7 @@ def _asked(facts: Facts, card: RequestCard | None, now: int) -> Message:
             ],
             [
                 "A direct message says what was decided. Until then ",
-                bold("/access list"),
+                bold(f"{slash()} list"),
                 " has it, to cancel it.",
             ],
         ),
@@ -448,7 +449,7 @@ def _asked_by_program(facts: Facts, card: RequestCard | None, now: int) -> Messa
             ["The program ", bold(request.program, 60), " asked for ", *named, " in your name."],
             [
                 "If you don't expect that, cancel it in ",
-                bold("/access list"),
+                bold(f"{slash()} list"),
                 " and tell a lead, who can revoke the program's token.",
             ],
         ),

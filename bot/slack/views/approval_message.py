@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from bot.core.criteria import Criterion, Verdict
 from bot.core.durations import format_duration
 from bot.core.model import HELD, Grant, GrantState, Request, RequestState
+from bot.core.names import slash
 from bot.operations.requests.describe_request import RequestCard
 from bot.slack.blocks import (
     Block,
@@ -219,7 +220,7 @@ def _narrowed(card: RequestCard, grant: Grant) -> Iterator[list[Part]]:
     if left_out := [each for each in card.request.systems if each not in grant.systems]:
         yield ["Without ", *listing(left_out, UNBOUNDED, "bold"), "."]
     if len(grant.actions) < len(card.request.actions):
-        rest = "Show credentials lists them, and `/access audit export` for leads"
+        rest = f"Show credentials lists them, and `{slash()} audit export` for leads"
         yield ["Only: ", *listing(grant.actions, ONLY_ROOM, rest=rest)]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bot.core.audit import Event, Record
+from bot.core.names import slash
 from bot.core.usage import GrantUsage, Known
 from bot.slack.blocks import (
     Block,
@@ -59,7 +60,7 @@ def render(records: Sequence[Record], filters: str, older: str | None, now: int)
         _table(page),
         *([actions(button("Older", Action.AUDIT_OLDER, older, "audit records"))] if older else []),
         context(
-            "`/access audit export` sends every matching record as CSV; that you looked is on"
+            f"`{slash()} audit export` sends every matching record as CSV; that you looked is on"
             " record."
         ),
     )

@@ -9,6 +9,7 @@ from bot.core.durations import format_duration
 from bot.core.emergency import EmergencyReview
 from bot.core.feedback import Feedback
 from bot.core.model import Grant
+from bot.core.names import slash
 from bot.operations.digest.describe_digest import DigestView
 from bot.operations.flags.count_answers import RuleCount
 from bot.slack.blocks import (
@@ -320,7 +321,7 @@ def _flag_line(each: RuleCount) -> str:
 def _rest(more: int, what: str) -> list[Block]:
     if more <= 0:
         return []
-    return [context(f"and {more} more {what}: `/access audit` has all of them.")]
+    return [context(f"and {more} more {what}: `{slash()} audit` has all of them.")]
 
 
 def _twin(view: DigestView) -> str:

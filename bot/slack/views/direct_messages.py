@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from bot.core.durations import format_duration
 from bot.core.model import EndReason, Grant, GrantState, Request, Urgency
+from bot.core.names import app_name, slash
 from bot.operations.grants.describe_grant import GrantView
 from bot.operations.messages.direct_notes import TRUE_IN
 from bot.operations.requests.describe_request import RequestCard
@@ -124,7 +125,7 @@ def reminder(view: GrantView, now: int) -> Message:
 
 def _still_working(grant: Grant) -> list[Part]:
     if grant.urgency:
-        return ["Still working? Ask for more time now with ", bold("/access"), "."]
+        return ["Still working? Ask for more time now with ", bold(f"{slash()}"), "."]
     return ["Still working? Renew it."]
 
 
@@ -179,7 +180,7 @@ def _active(view: GrantView, now: int) -> Message:
 def _emergency_terms() -> list[list[Part]]:
     return [
         ["All leads and the approvers are notified. A lead who is not you reviews it."],
-        ["It can't be renewed. If you need it longer, ask now with ", bold("/access"), "."],
+        ["It can't be renewed. If you need it longer, ask now with ", bold(f"{slash()}"), "."],
     ]
 
 
@@ -292,7 +293,7 @@ def _not_had(view: GrantView) -> list[Part]:
 
 
 def _ask_again(view: GrantView) -> list[Part]:
-    ask: list[Part] = ["ask again with ", bold("/access request"), "."]
+    ask: list[Part] = ["ask again with ", bold(f"{slash()} request"), "."]
     if view.why:
         return ["Then ", *ask]
     told = _leads(view, "start_failed", " why")
@@ -391,7 +392,7 @@ def _missing(view: GrantView, now: int) -> Message:
                 date(view.grant.ends_at),
                 ", but all or part of it is missing.",
             ],
-            [f"It was removed on the system, not by Access Bot. {_leads(view, 'missing')}"],
+            [f"It was removed on the system, not by {app_name()}. {_leads(view, 'missing')}"],
             ["The bot does not restore it: talk to a lead, or press I'm done and ask again."],
         ),
         *_buttons(view),
@@ -443,7 +444,7 @@ def _ended(view: GrantView, now: int) -> Message:
 def _again(grant: Grant) -> list[Part]:
     if grant.end_reason is EndReason.OFFBOARDED:
         return []
-    return ["If you need it again, ask with ", bold("/access"), "."]
+    return ["If you need it again, ask with ", bold(f"{slash()}"), "."]
 
 
 def _denied(card: RequestCard) -> Message:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from bot.core.durations import format_duration
 from bot.core.model import HELD, GrantState, RequestState, Urgency
+from bot.core.names import slash
 from bot.operations.requests.describe_request import RequestCard
 from bot.slack.blocks import (
     Block,
@@ -95,7 +96,7 @@ def _started(card: RequestCard, pinged: Sequence[str]) -> Message:
 
 
 def _in_full(role: str) -> str:
-    return f"`/access roles {role}` lists them"
+    return f"`{slash()} roles {role}` lists them"
 
 
 def _how(card: RequestCard) -> list[Part]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from bot.core.durations import format_duration
 from bot.core.eligibility import REASON_LIMIT
 from bot.core.model import HELD
+from bot.core.names import slash
 from bot.core.roles import Role
 from bot.operations.requests.describe_request import RequestCard
 from bot.slack.blocks import (
@@ -41,7 +42,7 @@ def render(
     """The form. `roles` are those that the person may take, on the terms of an emergency."""
     if not roles:
         why = (
-            "There is no role that you can take in an emergency. `/access request` asks for one,"
+            f"There is no role that you can take in an emergency. `{slash()} request` asks for one,"
             " and the approvers are notified at once."
         )
         return notice(TITLE, why)

@@ -8,6 +8,7 @@ from itertools import groupby
 from bot.core.audit import Event
 from bot.core.durations import format_duration
 from bot.core.model import Grant, Urgency
+from bot.core.names import slash
 from bot.operations.systems.describe_alerts import AlertView
 from bot.slack.blocks import (
     Block,
@@ -42,8 +43,9 @@ SYSTEMS = 8
 """The most systems that a message about more ends names."""
 
 
-LOG = f"/access audit event:{Event.END_FAILED}"
-"""The command that lists every unconfirmed end."""
+def _log() -> str:
+    """The command that lists every unconfirmed end."""
+    return f"{slash()} audit event:{Event.END_FAILED}"
 
 
 def render(views: Sequence[AlertView]) -> Message:
@@ -114,7 +116,7 @@ def _access(grant: Grant) -> list[Part]:
 
 def _others(systems: Sequence[str]) -> list[Part]:
     """The systems that don't fit until others are acknowledged."""
-    names = listing(systems, 1500, "bold", f"`{LOG}` lists them")
+    names = listing(systems, 1500, "bold", f"`{_log()}` lists them")
     return ["Also on ", *names, ". They move up when those below are acknowledged."]
 
 
@@ -126,7 +128,7 @@ def _of_system(group: Sequence[AlertView]) -> list[Block]:
         if len(unacknowledged) < len(group)
         else ""
     )
-    rest = f"`{LOG} system:{system}` lists them"
+    rest = f"`{_log()} system:{system}` lists them"
     whose = listing([f"{view.grant.id} ({view.grant.role})" for view in group], 400, rest=rest)
     return [
         paragraph(

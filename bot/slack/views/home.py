@@ -10,6 +10,7 @@ from itertools import islice
 
 from bot.core.durations import format_duration
 from bot.core.model import Grant, GrantState, Request
+from bot.core.names import app_name, slash
 from bot.core.roles import Role
 from bot.operations.people.describe_person import EmergencyView, PersonView
 from bot.operations.systems.describe_alerts import AlertView
@@ -108,7 +109,7 @@ def page_from(value: str) -> tuple[str, int]:
 def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View:
     """The Home of one person; `section` begins after `skip` rows, the others at the first."""
     if why := _why_empty(view):
-        return _home([header("Access"), paragraph([why])])
+        return _home([header(app_name()), paragraph([why])])
     page, banner = _Page(section, skip), _emergencies(view)
     crowd = sum(map(bool, (banner, view.ramps, view.preapprovals, view.reviews)))
 
@@ -187,7 +188,7 @@ def _reviews(view: PersonView) -> list[Block]:
         return []
     rows = [review_notes.row(each) for each in view.reviews]
     shown, missing = fit(rows, REVIEW_BLOCKS, CHARACTERS)
-    more = [context(f"and {missing} more, which /access review list shows.")] if missing else []
+    more = [context(f"and {missing} more, which {slash()} review list shows.")] if missing else []
     return [divider(), header(f"Reviews ({len(view.reviews)})"), *shown, *more]
 
 
@@ -219,7 +220,7 @@ def _nothing(view: PersonView) -> Block:
         ],
         [
             "It ends automatically, and a message tells you before it does. ",
-            bold("/access help"),
+            bold(f"{slash()} help"),
             " has the commands.",
         ],
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bot.core.durations import format_duration
 from bot.core.model import Grant, Request
+from bot.core.names import slash
 from bot.core.roles import Role
 from bot.operations.people.describe_person import PersonView
 from bot.slack.blocks import (
@@ -44,7 +45,7 @@ def my_access(view: PersonView, now: int, place: Place = FIRST) -> Message:
             paragraph(
                 [
                     "You have no access and no open requests. ",
-                    bold("/access"),
+                    bold(f"{slash()}"),
                     " asks for something.",
                 ]
             ),
@@ -82,7 +83,7 @@ def roles(found: Sequence[Role], words: str = "", place: Place = FIRST) -> Messa
     if not found:
         said = "There is no role that you may ask for"
         matching: list[Part] = [" and that matches ", typed(words, 100)] if words else []
-        hint = "/access roles lists all of yours." if words else "Ask a lead which one you need."
+        hint = f"{slash()} roles lists all of yours." if words else "Ask a lead which one you need."
         return message(f"{said}.", paragraph([said, *matching, f". {hint}"]))
     groups = [found[begin : begin + EACH_ROLES] for begin in range(0, len(found), EACH_ROLES)]
     rows: list[Row] = [
@@ -92,8 +93,8 @@ def roles(found: Sequence[Role], words: str = "", place: Place = FIRST) -> Messa
         f"You may ask for {_counted(len(found), 'role')}{' that match' if words else ''}.",
         header("What you may ask for"),
         context(
-            f"{len(found)} roles. `/access roles WORDS` searches them, `/access roles ROLE` shows"
-            " one in full."
+            f"{len(found)} roles. `{slash()} roles WORDS` searches them, `{slash()} roles ROLE`"
+            " shows one in full."
         ),
         *one_page(rows, place, "roles", "roles", {"words": words}, blocks=MESSAGE_BLOCKS - 2),
     )

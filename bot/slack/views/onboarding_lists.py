@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bot.core.model import RampState
+from bot.core.names import slash
 from bot.operations.onboarding.describe_ramp import RampView
 from bot.slack.blocks import (
     Block,
@@ -35,7 +36,7 @@ def ramp_list(views: Sequence[RampView], reader: str) -> Message:
     if not views:
         return message(
             "No onboarding is running.",
-            paragraph(["No onboarding is running. ", bold("/access onboard"), " plans one."]),
+            paragraph(["No onboarding is running. ", bold(f"{slash()} onboard"), " plans one."]),
         )
     shown, missing = fit([row(view, True, reader) for view in views], MESSAGE_BLOCKS - 3, 11_000)
     more = [paragraph([f"{missing} more are in your Home of this app."])] if missing else []

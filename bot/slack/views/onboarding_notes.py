@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bot.core.durations import format_duration
 from bot.core.model import Grant, RampState
+from bot.core.names import slash
 from bot.core.onboarding import PlannedStage, StageState
 from bot.core.rules import Bundle
 from bot.operations.onboarding.describe_ramp import Graduation, RampView
@@ -79,7 +80,7 @@ def _welcome(view: RampView, number: int, reader: str) -> Message:
 
 
 def _needs_more() -> list[Part]:
-    return ["Need more? Type ", bold("/access"), ", say why, and a person decides."]
+    return ["Need more? Type ", bold(f"{slash()}"), ", say why, and a person decides."]
 
 
 def _mentor(view: RampView, number: int, reader: str) -> Message:
@@ -142,7 +143,7 @@ def _opened(view: RampView, number: int, reader: str) -> Message:
             "You may now ask for ",
             role_title(view, role),
             ": ",
-            code(f"/access request {role} REASON"),
+            code(f"{slash()} request {role} REASON"),
         ]
         for role in stage.may_ask
     ]
@@ -234,7 +235,7 @@ def _over(view: RampView, number: int, reader: str) -> Message:
     finished = view.ramp.state is RampState.FINISHED
     words = "You have finished your onboarding." if finished else "A lead ended your onboarding."
     ended = [] if finished else ["Access that it gave ends now."]
-    more: list[Part] = ["From now on, ask for what you need with ", bold("/access"), "."]
+    more: list[Part] = ["From now on, ask for what you need with ", bold(f"{slash()}"), "."]
     return message(words, paragraph([words, " ", *ended], more))
 
 

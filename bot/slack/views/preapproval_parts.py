@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from bot.core.durations import format_duration
+from bot.core.names import slash
 from bot.core.preapproval import PreApproval
 from bot.operations.preapprovals.describe_preapprovals import PreApprovalView
 from bot.operations.preapprovals.give_preapproval import Given
@@ -53,7 +54,7 @@ def given(made: Given) -> Message:
 
 
 def _takes_back(row: PreApproval) -> list[Part]:
-    return [code(f"/access disallow @user {row.role}"), " takes it back."]
+    return [code(f"{slash()} disallow @user {row.role}"), " takes it back."]
 
 
 def to_receiver(view: PreApprovalView | None) -> Message:
@@ -75,7 +76,7 @@ def to_receiver(view: PreApprovalView | None) -> Message:
                 "Until ",
                 date(row.until),
                 f" a request of up to {format_duration(row.duration)} needs nobody. Ask with ",
-                code(f"/access request {row.role}"),
+                code(f"{slash()} request {row.role}"),
                 ".",
             ],
         ),
@@ -115,7 +116,7 @@ def taken(rows: Sequence[PreApproval]) -> Message:
 def listed(views: Sequence[PreApprovalView], reader: str) -> Message:
     """The pre-approvals that a person gave and has, or all there are."""
     if not views:
-        hint: list[Part] = [code("/access allow @user ROLE 2h until 2026-12-24"), " gives one."]
+        hint: list[Part] = [code(f"{slash()} allow @user ROLE 2h until 2026-12-24"), " gives one."]
         return message(
             "There is no pre-approval.",
             paragraph(["Nothing is approved in advance. ", *hint]),

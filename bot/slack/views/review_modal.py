@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from bot.core.eligibility import REASON_LIMIT
+from bot.core.names import slash
 from bot.core.review import END, EVERYONE, KEEP, Item, ItemKind
 from bot.operations.reviews.waiting import WaitingPage
 from bot.slack.blocks import (
@@ -80,7 +81,7 @@ def from_metadata(text: str) -> tuple[str, list[int]]:
     """The campaign and the numbers of the page that was shown. Raises BadPayload."""
     campaign, _, numbers = text.partition(":")
     if not all(_is_number(each) for each in numbers.split(",")):
-        raise BadPayload("This form is broken. Type /access review again.")
+        raise BadPayload(f"This form is broken. Type {slash()} review again.")
     return campaign, [int(each) for each in numbers.split(",")]
 
 
@@ -89,7 +90,7 @@ def from_button(value: str) -> tuple[str, int]:
     BadPayload."""
     campaign, _, after = value.partition(":")
     if after and not _is_number(after):
-        raise BadPayload("This button is broken. Type /access review again.")
+        raise BadPayload(f"This button is broken. Type {slash()} review again.")
     return campaign, int(after or 0)
 
 
@@ -118,8 +119,13 @@ def _about(page: WaitingPage, name: str) -> list[Part]:
     if not name:
         return [bold("Onboardings")]
     if role is None:
-        return [*role_parts(None, name), " (", code("/access roles"), " shows what a role gives)"]
-    gives = gives_within(role, SYSTEMS_ROOM, ACTIONS_ROOM, "`/access roles`")
+        return [
+            *role_parts(None, name),
+            " (",
+            code(f"{slash()} roles"),
+            " shows what a role gives)",
+        ]
+    gives = gives_within(role, SYSTEMS_ROOM, ACTIONS_ROOM, f"`{slash()} roles`")
     return [*role_parts(role, name), ": ", *gives]
 
 

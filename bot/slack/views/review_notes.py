@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bot.core.model import CampaignState
+from bot.core.names import slash
 from bot.core.plurals import counted
 from bot.core.review import Campaign
 from bot.operations.reviews.describe_campaign import CampaignView
@@ -75,7 +76,7 @@ def listed(views: Sequence[CampaignView]) -> Message:
     if not views:
         return message(
             "No review is open.",
-            paragraph(["No review is open. ", code("/access review start"), " starts one."]),
+            paragraph(["No review is open. ", code(f"{slash()} review start"), " starts one."]),
         )
     rows = [[paragraph(*_lines(view)), *_changes(view)] for view in views]
     shown, missing = fit(rows, MESSAGE_BLOCKS - 3, 11_000)

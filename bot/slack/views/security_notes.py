@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bot.core.anchors import Anchor, anchor_line
 from bot.core.durations import format_duration
+from bot.core.names import app_name, slash
 from bot.core.plurals import counted
 from bot.slack.blocks import (
     Block,
@@ -271,7 +272,7 @@ def _missing(facts: Facts) -> Message:
                 bold("Access is missing"),
                 " on ",
                 bold(system),
-                ". It was removed on the system, not by Access Bot.",
+                f". It was removed on the system, not by {app_name()}.",
             ],
             *([[code(part)]] if part else []),
             [code(str(facts["role"])), " of ", who(person), ", grant ", code(grant), "."],
@@ -305,7 +306,7 @@ def _reconciled(facts: Facts) -> Message:
             *(differs if places else []),
             *(failed if unasked else []),
             [
-                code("/access drift"),
+                code(f"{slash()} drift"),
                 " checks again, lists every difference and can remove what is unexpected.",
             ],
         ),
@@ -657,7 +658,7 @@ _PERSON_HINTS: Mapping[str, str] = {
 
 def _hint(to: str, code: str) -> str:
     if is_slack_id(to):
-        return _PERSON_HINTS.get(code, "They find it in App Home and with /access list.")
+        return _PERSON_HINTS.get(code, f"They find it in App Home and with {slash()} list.")
     return _CHANNEL_HINTS.get(code, "access-bot doctor says what is wrong with it.")
 
 
@@ -777,7 +778,7 @@ def _unanswered(facts: Facts) -> list[list[Part]]:
 
 def _undone(facts: Facts) -> list[Part]:
     command = f"access-bot reviews show {facts['campaign']} --undone"
-    return [code(command), " lists them. ", code("/access review list"), _LINES]
+    return [code(command), " lists them. ", code(f"{slash()} review list"), _LINES]
 
 
 _LINES = " has the lines of roles.toml to change."

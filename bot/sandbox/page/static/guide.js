@@ -8,7 +8,7 @@ import { mrkdwn } from "./mrkdwn.js";
 import { look } from "./net.js";
 import { direct, now, on, state } from "./store.js";
 import { tools } from "./top.js";
-import { NEEDS, TOUR, WORDS } from "./tour.js";
+import { COMMAND, NEEDS, TOUR, WORDS } from "./tour.js";
 
 const KEPT = "guided-tour";
 const ARRIVED = "guided-tour-arrived";
@@ -48,6 +48,7 @@ function keep(change) {
 }
 
 const step = () => TOUR[tour.at];
+const named = (text) => text && text.replaceAll(COMMAND, state.app.commands[0].command);
 const personOf = (name) => [...state.people.values()].find((one) => one.name === name);
 const mine = () => step()?.who === state.me?.name;
 
@@ -156,7 +157,8 @@ function help(one) {
   if (!mine()) return main(`Be ${first}`, () => be(one));
   if (!isHere(one)) return main(`Go to ${one.place === "app" ? state.app.name : `#${one.place}`}`, () => (location.hash = hashOf(one)));
   if (one.link) return h("a", { class: "button small primary", "data-key": "tour/link", href: state.links[one.link], target: "_blank", rel: "noopener" }, `Open ${one.link.toLowerCase()}`);
-  if (one.write && document.querySelector(COMPOSER)?.value !== one.write) return main("Write it for me", () => write(one.write));
+  const text = named(one.write);
+  if (text && document.querySelector(COMPOSER)?.value !== text) return main("Write it for me", () => write(text));
   return seen.shown(one.point(seen) || "nothing") && plain("Take me there", {}, () => takeThere(one.point(seen)));
 }
 
@@ -189,8 +191,8 @@ function stepParts(one) {
     title: one.title,
     told: done ? one.did : tour.told,
     you,
-    say: done ? "This is done. Continue when you have read it." : say,
-    astray: (mine() && !done && one.astray?.(seen)) || "",
+    say: done ? "This is done. Continue when you have read it." : named(say),
+    astray: (mine() && !done && named(one.astray?.(seen))) || "",
     do: [help(one), tour.at > 0 && plain("Back", {}, () => move(-1)), !done && plain("Skip", {}, () => move(1))],
   };
 }
@@ -280,7 +282,7 @@ export const arrived = () => sessionStorage.setItem(ARRIVED, "yes");
 export const cameAlone = () => sessionStorage.getItem(ARRIVED) === "yes";
 
 function offered() {
-  const here = (state.app?.commands || []).some((one) => one.command === NEEDS.command) && Boolean(state.links[NEEDS.link]);
+  const here = Boolean(state.app?.commands?.length) && Boolean(state.links[NEEDS.link]);
   opener.hidden = !here;
   if (here && cameAlone() && !localStorage.getItem(KEPT)) keep({ open: true });
 }

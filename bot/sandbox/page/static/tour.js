@@ -1,8 +1,11 @@
 // The guided tour as a table: who does what and where, what to point at, and how the page shows that it was done.
 // guide.js shows the steps.
 
-/** The tour is offered only if the page has these. */
-export const NEEDS = { command: "/access", link: "The protected system" };
+/** The tour is offered only if the page has this link. */
+export const NEEDS = { link: "The protected system" };
+
+/** The command in the texts below, which guide.js replaces by that of the app. */
+export const COMMAND = "/access";
 
 const NEWCOMER = "dev";
 const has = (message, action) => (message.blocks || []).some((block) => (block.elements || []).some((one) => one.action_id === action));
