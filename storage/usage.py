@@ -1,4 +1,4 @@
-"""Stores use: token checks by grant, system, source, minute and outcome, and when each grant was
+"""Stores use: checks by grant, system, source, minute, outcome and way in, and when each grant was
 first used."""
 
 from collections.abc import Iterable, Sequence
@@ -9,13 +9,14 @@ from storage.database import Database
 
 class Count(NamedTuple):
     """`minute` is the UTC second at which the minute starts, `outcome` is `allowed` or the reason
-    for a refusal."""
+    for a refusal, `how` is `token` or `browser`."""
 
     grant: str
     system: str
     source: str
     minute: int
     outcome: str
+    how: str
     checks: int
     last_at: int
 
@@ -33,9 +34,9 @@ class Sum(NamedTuple):
 def add(db: Database, counts: Iterable[Count]) -> None:
     """Adds to the stored counts."""
     sql = (
-        "INSERT INTO usage (grant_id, system, source, minute, outcome, count, last_at) VALUES (?,"
-        " ?, ?, ?, ?, ?, ?) ON CONFLICT (grant_id, system, source, minute, outcome) DO UPDATE SET"
-        " count = usage.count + excluded.count, last_at = CASE WHEN usage.last_at >"
+        "INSERT INTO usage (grant_id, system, source, minute, outcome, how, count, last_at) VALUES"
+        " (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (grant_id, system, source, minute, outcome, how) DO"
+        " UPDATE SET count = usage.count + excluded.count, last_at = CASE WHEN usage.last_at >"
         " excluded.last_at THEN usage.last_at ELSE excluded.last_at END"
     )
     db.run_many(sql, sorted(counts))
@@ -71,12 +72,21 @@ def sources(db: Database, grant: str, system: str, limit: int) -> list[str]:
     return [str(source) for (source,) in db.rows(sql, grant, system, limit)]
 
 
+def ways_in(db: Database, grant: str, system: str) -> list[str]:
+    """Returns how the grant was used on the system: `token`, `browser` or both."""
+    sql = (
+        "SELECT DISTINCT how FROM usage WHERE grant_id = ? AND system = ? AND outcome = 'allowed'"
+        " AND how <> '' ORDER BY how"
+    )
+    return [str(how) for (how,) in db.rows(sql, grant, system)]
+
+
 def listing(db: Database, grant: str | None, limit: int) -> list[Count]:
     """Returns counts, newest minutes first."""
     condition, values = ("WHERE grant_id = ?", [grant]) if grant else ("", [])
     sql = (
-        f"SELECT grant_id, system, source, minute, outcome, count, last_at FROM usage {condition} "
-        "ORDER BY minute DESC, grant_id, system, source, outcome LIMIT ?"
+        "SELECT grant_id, system, source, minute, outcome, how, count, last_at FROM usage"
+        f" {condition} ORDER BY minute DESC, grant_id, system, source, outcome, how LIMIT ?"
     )
     return [Count(*row) for row in db.rows(sql, *values, limit)]
 

@@ -40,7 +40,7 @@ def list_(grant: str | None, as_json: bool, limit: int) -> None:
         elif not found:
             click.echo("No usage recorded.")
         if found and not as_json:
-            titles = ("GRANT", "SYSTEM", "SOURCE", "MINUTE", "OUTCOME", "CHECKS")
+            titles = ("GRANT", "SYSTEM", "SOURCE", "MINUTE", "OUTCOME", "HOW", "CHECKS")
             table(titles, map(_cells, found))
         if view is not None and view.paths:
             table(_PATH_TITLES, map(_path_cells, view.paths))
@@ -69,11 +69,12 @@ def _as_json(row: Count | Row | PathCount) -> dict[str, object]:
 
 def _cells(row: Count | Row) -> tuple[object, ...]:
     if isinstance(row, Count):
-        return row.grant, row.system, row.source, utc(row.minute), row.outcome, row.checks
+        how = row.how or "–"
+        return row.grant, row.system, row.source, utc(row.minute), row.outcome, how, row.checks
     closed = f"closed {utc(row.closed_at)}" if row.closed_at is not None else "open"
     late = ", after the end" if row.used_after_end else ""
     session = f"session {clean(row.name, 20)}, {closed}{late}"
-    return row.grant, row.system, row.source or "–", utc(row.opened_at), session, "–"
+    return row.grant, row.system, row.source or "–", utc(row.opened_at), session, "–", "–"
 
 
 _PATH_TITLES = ("SYSTEM", "METHOD", "PATH", "CHECKS", "REFUSED", "FIRST", "LAST")

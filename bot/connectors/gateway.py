@@ -1,16 +1,18 @@
 """Systems behind a gateway that checks our tokens: access is an open gate in our database."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
+from urllib.parse import urlsplit
 
 from bot.connectors.base import Abilities, ConnectorDeps, ConnectorKind, ObservedAccess
-from bot.connectors.settings import Secret, SystemTable
+from bot.connectors.settings import Secret, SystemTable, Text
+from bot.connectors.transport.urls import checked_base
 from bot.core.audit import rfc3339
 from bot.core.errors import SystemUnavailable
 from bot.core.model import ProvisionOrder
 from bot.core.plurals import counted
-from bot.core.roles import System
+from bot.core.roles import Settings, System, Warned, Written
 from bot.core.values import quoted
 
 
@@ -48,6 +50,42 @@ class Gateway:
 class GatewayTable(SystemTable):
     secret: Secret
     record: Literal["paths"] | None = None
+    browser: bool | None = None
+    url: Text | None = None
+
+
+def _wrong_settings(settings: Settings) -> Iterator[tuple[str, str]]:
+    browser, url = settings.get("browser") is True, settings.get("url")
+    if browser and url is None:
+        yield (
+            "url",
+            "is required with browser = true: the address at which a browser finds the page",
+        )
+    if url is not None and not browser:
+        yield "url", "is for browsers only: write browser = true, or remove it"
+    if url is not None and (why := _wrong_url(str(url))):
+        yield "url", why
+
+
+def _wrong_url(url: str) -> str:
+    try:
+        checked_base(url)
+    except ValueError as error:
+        return str(error)
+    parts = urlsplit(url)
+    if parts.path not in ("", "/"):
+        return "must be a scheme and a host only, without a path: the cookie is for the whole host"
+    return "" if url == url.lower() else "must be in lower case"
+
+
+def _lint(systems: Sequence[Written]) -> Iterator[Warned]:
+    """Cookies do not distinguish ports, so two systems on one host sign each other out."""
+    first: dict[str, str] = {}
+    for system in (each.system for each in systems):
+        host = urlsplit(system.browser_url).hostname if system.browser_url else None
+        if host and (other := first.setdefault(host, system.name)) != system.name:
+            words = f"is on the host of {other}: a browser keeps one cookie for both"
+            yield "same-host", (system.name, "url"), f"{words}, so that each signs the other out"
 
 
 def _wrong_scope(action: str) -> str:
@@ -63,7 +101,10 @@ _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3: scope
 KIND = ConnectorKind(
     make=Gateway,
     table=GatewayTable,
-    shown=frozenset({"record"}),
+    shown=frozenset({"record", "browser", "url"}),
+    wrong_settings=_wrong_settings,
+    warnings=("same-host",),
+    lint=_lint,
     settings_identify=False,
     wrong_action=_wrong_scope,
     abilities=Abilities(in_our_rows=True, ends_together=True, checks_tokens=True, reports_use=True),

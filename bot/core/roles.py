@@ -77,6 +77,13 @@ class System:
         return secret if isinstance(secret, str) else None
 
     @property
+    def browser_url(self) -> str:
+        """Where a browser finds the system: scheme, host and port, without a slash at the end; ""
+        if it takes no browsers."""
+        url = self.settings.get("url") if self.settings.get("browser") is True else None
+        return url.rstrip("/") if isinstance(url, str) else ""
+
+    @property
     def records(self) -> str:
         """The details of use that are recorded beside its number, such as "paths"; "" for none."""
         return str(self.settings.get("record") or "")

@@ -29,6 +29,7 @@ from bot.operations.process.count_state import failing_channels
 from bot.operations.usage.count_usage import UsageMeter
 from bot.tokens import Signer
 from bot.web.auth import Auth
+from bot.web.browser_pages import BrowserPages
 from bot.web.health import Metrics, Readiness, Ready, SystemHealth, health
 from bot.web.oauth import Introspect, Revoke
 from bot.web.programs import GetRequest, PostRequest, Programs
@@ -73,10 +74,12 @@ def build_web(
         registry, "access_bot_http_requests", "Answers, by route and status.", "route", "status"
     )
     checks = _token_checks(world, signer, meter, registry)
-    auth = Auth(checks)
+    pages = BrowserPages(checks)
+    auth = Auth(checks, pages)
     table = [
         *_for_systems(world, checks, auth, ca_keys),
         *_for_programs(checks),
+        *_for_browsers(pages),
         *([("/slack/events", ["POST"], slack)] if slack else []),
         *_for_operators(_readiness(world, ready, systems), registry),
     ]
@@ -120,6 +123,15 @@ def _for_programs(checks: TokenChecks) -> list[Path]:
     return [
         ("/requests", ["POST"], PostRequest(programs)),
         ("/requests/{id}", ["GET"], GetRequest(programs)),
+    ]
+
+
+def _for_browsers(pages: BrowserPages) -> list[Path]:
+    """Returns the pages that proxies hand to the bot on the host of a protected system."""
+    return [
+        ("/_access/", ["GET"], pages.home),
+        ("/_access/open", ["GET", "POST"], pages.open),
+        ("/_access/sign-out", ["POST"], pages.sign_out),
     ]
 
 

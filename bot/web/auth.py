@@ -11,10 +11,20 @@ from starlette.types import Receive, Scope
 
 from bot.core.audit import rfc3339
 from bot.core.recorded_paths import PATHS
+from bot.core.roles import System
 from bot.operations.tokens.introspect_token import TokenActive, TokenInactive
+from bot.operations.usage.count_usage import BROWSER, TOKEN
+from bot.web.browser_pages import BrowserPages
+from bot.web.browser_requests import (
+    SessionCookie,
+    cookie_name,
+    may_use_cookie,
+    session_cookie,
+    wants_page,
+)
 from bot.web.original_request import original_request
 from bot.web.responses import Answer, Header, as_text, header_values
-from bot.web.token_check import TokenChecks, source_address, user_agent
+from bot.web.token_check import TokenChecks, Use, source_address, user_agent
 
 # The characters that a header may hold unchanged; not %, because it begins an escape.
 _PLAIN = re.compile(r"[!-$&-~]+")
@@ -35,6 +45,7 @@ OTHER_SYSTEM = as_text(
     "This token is good, but not for this system.",
     (b"www-authenticate", b'Bearer realm="access", error="insufficient_scope"'),
 )
+FROM_OTHER_SITE = as_text(403, "Another site sent this request, so it was refused.")
 UNCLEAR_SYSTEM = as_text(
     400,
     "This gateway is not set up: the proxy must name one system, in X-Access-System or as"
@@ -42,13 +53,22 @@ UNCLEAR_SYSTEM = as_text(
 )
 
 
+COOKIE_TWICE = "its cookie was sent twice"
+SESSION = "browser session"
+CROSS_SITE = "sent by another site"
+
+
 class Auth:
-    def __init__(self, checks: TokenChecks) -> None:
-        self._checks = checks
+    def __init__(self, checks: TokenChecks, pages: BrowserPages) -> None:
+        self._checks, self._pages = checks, pages
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
-        """200 with the holder; 401 for a missing, bad or ended token; 403 for a token of another
-        system (RFC 6750 section 3); 400 if the proxy names no system."""
+        """200 with the holder; 401 for a missing, bad or ended token or browser session; 403 for a
+        token of another system (RFC 6750 section 3), and for a browser's request that another site
+        sent; 400 if the proxy names no system.
+
+        A cookie counts only where there is no Authorization, whatever that is worth.
+        """
         system = _system(scope)
         if system is None:
             return UNCLEAR_SYSTEM
@@ -58,21 +78,47 @@ class Auth:
         authorization = header_values(scope, b"authorization")
         if len(authorization) > 1:
             return _invalid("sent twice")
+        cookie = session_cookie(scope, cookie_name(gateway.browser_url))
+        if not authorization and gateway.browser_url:
+            return await self._for_browser(gateway, cookie, scope)
         token = _bearer(authorization[0]) if authorization else None
         if token is None:
             return NO_TOKEN
-        path = original_request(scope) if gateway.records == PATHS else None
-        found = await self._checks.check(
-            token, system, source_address(scope), path, user_agent(scope)
-        )
+        found = await self._checks.check(token, system, _use(scope, gateway, TOKEN))
         if isinstance(found, TokenActive):
-            return Answer(
-                200,
-                headers=_who(
-                    found.email or found.person, found.role, found.grant, found.expires_at
-                ),
-            )
+            return _let_in(found, cookie)
         return OTHER_SYSTEM if found.elsewhere else _refused(found)
+
+    async def _for_browser(self, system: System, cookie: SessionCookie, scope: Scope) -> Answer:
+        if len(cookie.secrets) != 1:
+            answer = _invalid(COOKIE_TWICE, SESSION) if cookie.secrets else NO_TOKEN
+            return await self._no_access(system, scope, answer)
+        refused = "" if may_use_cookie(scope, system.browser_url) else CROSS_SITE
+        use = _use(scope, system, BROWSER)
+        found = await self._checks.check_session(cookie.secrets[0], system.name, use, refused)
+        if isinstance(found, TokenActive):
+            return _let_in(found, cookie)
+        if found.why == CROSS_SITE:
+            return FROM_OTHER_SITE
+        return await self._no_access(system, scope, _refused(found, SESSION))
+
+    async def _no_access(self, system: System, scope: Scope, answer: Answer) -> Answer:
+        """The page for a person, or the answer for a program."""
+        return await self._pages.no_access(system, scope) if wants_page(scope) else answer
+
+
+def _use(scope: Scope, system: System, how: str) -> Use:
+    path = original_request(scope) if system.records == PATHS else None
+    return Use(source_address(scope), path, user_agent(scope), how)
+
+
+def _let_in(found: TokenActive, cookie: SessionCookie) -> Answer:
+    """The proxy replaces the client's cookies with `Cookie` of the answer, so that the page does
+    not receive the session's."""
+    headers = _who(found.email or found.person, found.role, found.grant, found.expires_at)
+    if cookie.secrets or cookie.others:
+        headers = (*headers, (b"cookie", cookie.others.encode("latin-1")))
+    return Answer(200, headers=headers)
 
 
 def _system(scope: Scope) -> str | None:
@@ -126,12 +172,12 @@ _WORDS = {
 }
 
 
-def _refused(found: TokenInactive) -> Answer:
-    return _invalid(_WORDS.get(found.why, f"the access is {found.why}"))
+def _refused(found: TokenInactive, thing: str = "access token") -> Answer:
+    return _invalid(_WORDS.get(found.why, f"the access is {found.why}"), thing)
 
 
-def _invalid(why: str) -> Answer:
+def _invalid(why: str, thing: str = "access token") -> Answer:
     challenge = f'Bearer realm="access", error="invalid_token", error_description="{why}"'
     return as_text(
-        401, f"This access token doesn't work: {why}.", (b"www-authenticate", challenge.encode())
+        401, f"This {thing} doesn't work: {why}.", (b"www-authenticate", challenge.encode())
     )

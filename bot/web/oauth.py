@@ -12,7 +12,7 @@ from bot.operations.tokens.introspect_token import TokenActive
 from bot.operations.tokens.revoke_token import revoke_token
 from bot.web.basic_auth import WHO_ARE_YOU, proved
 from bot.web.responses import FORM, TOO_BIG, Answer, as_json, content_type, header_values, read_body
-from bot.web.token_check import TokenChecks, source_address
+from bot.web.token_check import TokenChecks, Use, source_address
 
 LARGEST_BODY = 64 * 1024
 CLIENT_ID = "access-bot"
@@ -36,7 +36,8 @@ class Introspect:
         asked = await _asked(self._checks, scope, receive)
         if isinstance(asked, Answer):
             return asked
-        found = await self._checks.check(asked.token, asked.system, source_address(scope))
+        use = Use(source_address(scope))
+        found = await self._checks.check(asked.token, asked.system, use)
         return as_json(200, _described(found)) if isinstance(found, TokenActive) else INACTIVE
 
 

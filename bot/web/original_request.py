@@ -1,5 +1,7 @@
 """Finds the method and path of the request that a proxy asks about at `/auth`."""
 
+from collections.abc import Mapping
+
 from starlette.types import Scope
 
 from bot.core.recorded_paths import NOT_SENT, RecordedPath, recorded_path
@@ -23,15 +25,33 @@ def original_request(scope: Scope) -> RecordedPath:
     if scope["path"] != "/auth":
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
         return recorded_path(scope["method"], raw.removeprefix(_BELOW).decode("latin-1"))
-    found = [header for header in scope["headers"] if header[0] in _WANTED]
-    sent = dict(found)
-    if len(sent) < len(found) and len(sent) < len(set(found)):
-        return NOT_SENT  # one is there twice with different values, so one value is the client's
-    method = sent.get(b"x-forwarded-method") or sent.get(b"x-original-method") or b""
+    sent = _sent(scope)
+    if sent is None:
+        return NOT_SENT
     target = (
         sent.get(b"x-forwarded-uri")
         or sent.get(b"x-original-uri")
         or sent.get(b"x-original-url")
         or b""
     )
-    return recorded_path(method.decode("latin-1"), target.decode("latin-1"))
+    return recorded_path(_method(sent), target.decode("latin-1"))
+
+
+def original_method(scope: Scope) -> str:
+    """Returns the method of the client's request, "" where the proxy does not send it."""
+    if scope["path"] != "/auth":
+        return str(scope["method"])
+    return _method(_sent(scope) or {})
+
+
+def _sent(scope: Scope) -> Mapping[bytes, bytes] | None:
+    """Returns the headers about the client's request. None if one is there twice with different
+    values, because one of these is the client's."""
+    found = [header for header in scope["headers"] if header[0] in _WANTED]
+    sent = dict(found)
+    return None if len(sent) < len(found) and len(sent) < len(set(found)) else sent
+
+
+def _method(sent: Mapping[bytes, bytes]) -> str:
+    method = sent.get(b"x-forwarded-method") or sent.get(b"x-original-method") or b""
+    return method.decode("latin-1")

@@ -1,25 +1,45 @@
-"""Checks tokens for `/auth` and `/oauth2/introspect`: reads, looks up and counts a token before the
-answer.
+"""Checks tokens for `/auth` and `/oauth2/introspect`, and browser sessions for `/auth`: reads,
+looks up and counts each before the answer.
 """
 
 import ipaddress
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache, partial
+from hashlib import sha256
 from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from starlette.types import Scope
 
-from bot.core.model import Claims
 from bot.core.recorded_paths import RecordedPath
 from bot.core.roles import System
 from bot.operations._unit_of_work import Context
-from bot.operations.tokens.introspect_token import TokenActive, TokenInactive, introspect_token
-from bot.operations.usage.count_usage import ALLOWED, UsageMeter, record_first_use
+from bot.operations.tokens.introspect_token import (
+    TokenActive,
+    TokenInactive,
+    introspect_session,
+    introspect_token,
+)
+from bot.operations.usage.count_usage import ALLOWED, TOKEN, UsageMeter, record_first_use
 from bot.tokens import BadSignature, ForeignToken, Signer
 from bot.web.responses import RequestCounter, header_values
 
 Result = TypeVar("Result")
+Look = Callable[[], TokenActive | TokenInactive]
+"""One look at the rows behind a token or a browser session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use of access: the address it came from, what is recorded of its path, what the program
+    calls itself, and the way in."""
+
+    source: str
+    path: RecordedPath | None = None
+    agent: str = ""
+    how: str = TOKEN
+
 
 MOST_USED = 10_000
 """The most pairs of grant and system that are remembered as used. Beyond it, all are forgotten and
@@ -55,28 +75,35 @@ class TokenChecks:
             else None
         )
 
-    async def check(
-        self,
-        token: str,
-        system: str,
-        source: str,
-        path: RecordedPath | None = None,
-        agent: str = "",
-    ) -> TokenActive | TokenInactive:
-        """Whether the token is valid for the system now; `source` is the address that uses it,
-        `path` the recorded part of the request, and `agent` the program's name for itself. Raises
-        StorageUnavailable; the answer must then be no."""
+    async def check(self, token: str, system: str, use: Use) -> TokenActive | TokenInactive:
+        """Whether the token is valid for the system now. Raises StorageUnavailable; the answer must
+        then be no."""
         claims = self.signer.read_token(token)
         if isinstance(claims, ForeignToken | BadSignature):
-            found: TokenActive | TokenInactive = TokenInactive(claims.why)
-        elif self.world.db.is_sqlite:
-            found = introspect_token(self.world, claims, system)
+            self._checked.add(system, claims.why)
+            return TokenInactive(claims.why)
+        return await self._counted(
+            partial(introspect_token, self.world, claims, system), system, use
+        )
+
+    async def check_session(
+        self, secret: str, system: str, use: Use, refused: str = ""
+    ) -> TokenActive | TokenInactive:
+        """Like `check`, for the secret in a browser's cookie; `refused` is the reason why this
+        request may not use it. Raises StorageUnavailable."""
+        digest = sha256(secret.encode()).hexdigest()
+        look = partial(introspect_session, self.world, digest, system, refused)
+        return await self._counted(look, system, use)
+
+    async def _counted(self, look: Look, system: str, use: Use) -> TokenActive | TokenInactive:
+        if self.world.db.is_sqlite:
+            found = look()
             if isinstance(found, TokenActive) and (found.grant, system) not in self._used:
-                found = await self.in_thread(self._check, claims, system, source, path, agent)
+                found = await self.in_thread(self._check, look, system, use)
             else:
-                self._count(found, system, source, path, agent)
+                self._count(found, system, use)
         else:
-            found = await self.in_thread(self._check, claims, system, source, path, agent)
+            found = await self.in_thread(self._check, look, system, use)
         outcome = ALLOWED if isinstance(found, TokenActive) else found.why
         self._checked.add(system, outcome)
         return found
@@ -85,17 +112,15 @@ class TokenChecks:
         """Runs work that may wait for the database in a thread."""
         return await to_thread.run_sync(partial(work, *given), limiter=self._limiter)
 
-    def _check(
-        self, claims: Claims, system: str, source: str, path: RecordedPath | None, agent: str
-    ) -> TokenActive | TokenInactive:
+    def _check(self, look: Look, system: str, use: Use) -> TokenActive | TokenInactive:
         """The whole check, in a thread."""
-        found = introspect_token(self.world, claims, system)
+        found = look()
         if isinstance(found, TokenActive) and (found.grant, system) not in self._used:
-            record_first_use(self.world, found.grant, system, source, agent)
+            record_first_use(self.world, found.grant, system, use.source, use.agent, use.how)
             self._remember(found.grant, system)
             # The write may have waited for a lock, and the access may have ended meanwhile.
-            found = introspect_token(self.world, claims, system)
-        self._count(found, system, source, path, agent)
+            found = look()
+        self._count(found, system, use)
         return found
 
     def _remember(self, grant: str, system: str) -> None:
@@ -103,17 +128,12 @@ class TokenChecks:
             self._used.clear()
         self._used[(grant, system)] = None
 
-    def _count(
-        self,
-        found: TokenActive | TokenInactive,
-        system: str,
-        source: str,
-        path: RecordedPath | None,
-        agent: str,
-    ) -> None:
+    def _count(self, found: TokenActive | TokenInactive, system: str, use: Use) -> None:
         if found.grant:
             outcome = ALLOWED if isinstance(found, TokenActive) else found.why
-            self._meter.count(found.grant, system, source, outcome, path, agent)
+            self._meter.count(
+                found.grant, system, use.source, outcome, use.path, use.agent, use.how
+            )
 
 
 def source_address(scope: Scope) -> str:

@@ -84,6 +84,7 @@ CREATE INDEX pings_escalate ON pings (escalate_at) WHERE escalate_at IS NOT NULL
 # `clock` is 1 while a grant is starting and its end already counts, because an earlier attempt may
 # have created the access. `target` is where a lease's access was created: a revocation at another
 # address proves nothing. `reach` is a digest of the system's settings at the time of the approval.
+# A code lets one browser open a session, and only hashes of both are kept.
 GRANTS = """
 CREATE TABLE grants (
   id TEXT PRIMARY KEY, request_id TEXT NOT NULL REFERENCES requests (id), person TEXT NOT NULL,
@@ -129,6 +130,18 @@ CREATE TABLE tokens (
   issued_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, revoked_at BIGINT
 );
 CREATE INDEX tokens_by_grant ON tokens (grant_id);
+
+CREATE TABLE browser_codes (
+  hash TEXT PRIMARY KEY, grant_id TEXT NOT NULL REFERENCES grants (id), system TEXT NOT NULL,
+  expires_at BIGINT NOT NULL, used_at BIGINT, refused INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX browser_codes_by_grant ON browser_codes (grant_id);
+
+CREATE TABLE browser_sessions (
+  hash TEXT PRIMARY KEY, grant_id TEXT NOT NULL REFERENCES grants (id), system TEXT NOT NULL,
+  opened_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, ended_at BIGINT
+);
+CREATE INDEX browser_sessions_by_grant ON browser_sessions (grant_id);
 """
 
 # A request of `api_requests` is in `requests` when it was made. `refused` says why it was not.
@@ -282,8 +295,8 @@ CREATE UNIQUE INDEX findings_once ON findings (system, what, name, grant_id);
 USE = """
 CREATE TABLE usage (
   grant_id TEXT NOT NULL, system TEXT NOT NULL, source TEXT NOT NULL, minute BIGINT NOT NULL,
-  outcome TEXT NOT NULL, count BIGINT NOT NULL, last_at BIGINT NOT NULL,
-  PRIMARY KEY (grant_id, system, source, minute, outcome)
+  outcome TEXT NOT NULL, how TEXT NOT NULL, count BIGINT NOT NULL, last_at BIGINT NOT NULL,
+  PRIMARY KEY (grant_id, system, source, minute, outcome, how)
 );
 
 CREATE TABLE recorded_paths (

@@ -23,14 +23,15 @@ from tests.factories import BEN
 
 def test_usage_is_listed_by_minute(shop: Shop) -> None:
     grant, now = shop.made.a_grant(), shop.made.clock.at
+    minute = now - now % 60
     db = shop.made.world.db
     with db.transaction():
         usage.add(
             db,
-            [usage.Count(grant.id, "shop-admin", "192.0.2.7", now - now % 60, "allowed", 3, now)],
+            [usage.Count(grant.id, "shop-admin", "192.0.2.7", minute, "allowed", "token", 3, now)],
         )
     assert re.search(
-        rf"{grant.id}  shop-admin  192\.0\.2\.7  .* UTC  allowed  3$",
+        rf"{grant.id}  shop-admin  192\.0\.2\.7  .* UTC  allowed  token  3$",
         run("usage", "list").stdout,
         re.M,
     )
@@ -41,6 +42,7 @@ def test_usage_is_listed_by_minute(shop: Shop) -> None:
 
 def test_a_grant_has_one_timeline_of_checks_and_sessions(shop: Shop) -> None:
     grant, now, world = shop.made.a_grant(), shop.made.clock.at, shop.made.world
+    minute = now - now % 60
     assert run("usage", "list", "--grant", grant.id).stdout.splitlines() == [
         f"{grant.id} of {grant.person}, shop-admin: never used.",
         "  shop-admin: 0 checks, 0 sessions",
@@ -48,7 +50,7 @@ def test_a_grant_has_one_timeline_of_checks_and_sessions(shop: Shop) -> None:
     with world.db.transaction():
         usage.add(
             world.db,
-            [usage.Count(grant.id, "shop-admin", "192.0.2.7", now - now % 60, "allowed", 3, now)],
+            [usage.Count(grant.id, "shop-admin", "192.0.2.7", minute, "allowed", "token", 3, now)],
         )
     for name in ("a", "b\x1b[31m"):
         report_use(world, "shop-admin", Report(grant.id, "opened", name, "198.51.100.1"))

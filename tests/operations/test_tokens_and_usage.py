@@ -306,7 +306,7 @@ class TestUsage:
         release_grant(made.world, grant.id, ANA)
         minute = START - START % 60
         assert self._sums(made, grant) == [
-            f'{{"allowed":2,"first":{minute},"known":"every'
+            f'{{"allowed":2,"first":{minute},"how":["token"],"known":"every'
             f' use","last":{START},"open":0,"refused":1,"sessions":0,'
             '"source":"slack","sources":["10.0.0.1"]}'
         ]

@@ -424,6 +424,7 @@ class TestTheWhole:
         }
         assert json.loads(summed) == {
             **said,
+            "how": ["token"],
             "known": "every use",
             "sources": ["10.0.0.1", FROM],
             "source": "slack",

@@ -189,7 +189,7 @@ class TestGrantRows:
 class TestUsageRows:
     def test_counts_add_up_and_are_summed_by_system(self, database: Database) -> None:
         def count(outcome: str, minute: int, source: str = "10.0.0.1", checks: int = 2) -> Count:
-            return Count("g1", "shop", source, minute, outcome, checks, minute + 7)
+            return Count("g1", "shop", source, minute, outcome, "token", checks, minute + 7)
 
         with database.transaction():
             usage.add(database, [count("allowed", 0), count("expired", 60)])
@@ -206,5 +206,5 @@ class TestUsageRows:
 
     def test_only_refusals_have_no_first_and_last_use(self, database: Database) -> None:
         with database.transaction():
-            usage.add(database, [Count("g1", "shop", "s", 0, "expired", 3, 9)])
+            usage.add(database, [Count("g1", "shop", "s", 0, "expired", "token", 3, 9)])
             assert usage.sums(database, ["g1"]) == {"g1": {"shop": Sum(0, 3, None, None)}}

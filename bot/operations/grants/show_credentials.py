@@ -1,6 +1,7 @@
 """Creates a new token for the holder of a grant, which replaces the one shown before."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from secrets import token_urlsafe
 
@@ -8,16 +9,18 @@ from bot.core.approval import Refused, as_approved
 from bot.core.audit import Event
 from bot.core.model import Grant, GrantState, ProvisionOrder
 from bot.operations._unit_of_work import Context, UnitOfWork, unit
+from bot.operations.browser.make_codes import make_links
 from bot.operations.grants.begin_attempt import provisioning_orders
 from bot.operations.messages.shown_windows import keep_window
-from storage import grants, tokens
+from storage import browser_access, grants, tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """Credentials to show once and store nowhere. `token` is for the systems `gates` behind a
     gateway, "" if there are none. `replaces` says whether earlier tokens stop working, `earlier`
-    are their ids. `orders` are for the other systems, which create their own credentials."""
+    are their ids. `orders` are for the other systems, which create their own credentials. `links`
+    let a browser into those of `gates` that take one, by system."""
 
     grant: Grant
     jti: str
@@ -26,6 +29,7 @@ class Credentials:
     earlier: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
     orders: tuple[ProvisionOrder, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Credentials(grant={self.grant.id!r})"
@@ -36,7 +40,7 @@ def show_credentials(world: Context, grant_id: str, person: str) -> Credentials 
     calls `confirm_shown` or `discard_credentials`. Raises StorageUnavailable."""
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
-        if (refused := _refusal(u, grant, person)) is not None or grant is None:
+        if (refused := why_not_shown(u, grant, person)) is not None or grant is None:
             return u.refuse(
                 refused or Refused("No such access."), person, "show credentials", grant
             )
@@ -50,6 +54,7 @@ def show_credentials(world: Context, grant_id: str, person: str) -> Credentials 
             if gates
             else ()
         )
+        links = make_links(u, grant, gates)
         u.record(
             Event.CREDENTIALS_SHOWN,
             person,
@@ -57,9 +62,10 @@ def show_credentials(world: Context, grant_id: str, person: str) -> Credentials 
             jti=jti,
             replaces=bool(earlier),
             ends_at=grant.ends_at,
+            browser=sorted(links),
         )
         others = tuple(order for order in every if order.system not in gates)
-        return Credentials(grant, jti, token, bool(earlier), earlier, gates, others)
+        return Credentials(grant, jti, token, bool(earlier), earlier, gates, others, links)
 
 
 def _token(u: UnitOfWork, grant: Grant) -> tuple[str, str]:
@@ -86,6 +92,7 @@ def discard_credentials(world: Context, shown: Credentials) -> None:
     was."""
     with unit(world) as u:
         tokens.revoke(u.db, shown.jti, u.now)
+        browser_access.drop_codes(u.db, shown.grant.id)
         u.record(
             Event.CREDENTIALS_REVOKED,
             shown.grant.person,
@@ -95,7 +102,8 @@ def discard_credentials(world: Context, shown: Credentials) -> None:
         )
 
 
-def _refusal(u: UnitOfWork, grant: Grant | None, person: str) -> Refused | None:
+def why_not_shown(u: UnitOfWork, grant: Grant | None, person: str) -> Refused | None:
+    """Why this person may not have the credentials of the grant now, or None."""
     if grant is None or grant.person != person:
         return Refused("Only the holder can see these credentials.")
     if (unfit := u.person(person).ineligible_reason()) is not None:

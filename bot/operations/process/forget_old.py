@@ -3,6 +3,7 @@
 from bot.operations._unit_of_work import Context, unit
 from storage import (
     alerts,
+    browser_access,
     direct_notes,
     key_values,
     places,
@@ -20,8 +21,9 @@ DAY, WEEK, MONTH = 86400, 7 * 86400, 30 * 86400
 
 
 def forget_old(world: Context) -> None:
-    """Deletes idempotency keys after a week. After a month: dead tokens and certificates, resolved
-    alerts, and the approval messages of access that is over. Answers about tickets, and direct
+    """Deletes idempotency keys after a week. After a month: dead tokens, browser sessions and
+    certificates, resolved alerts, and the approval messages of access that is over. Codes for
+    browsers, answers about tickets, and direct
     messages that will not change, go after a day. All other direct messages go after three months,
     and so do the renewals that a quota counted
     and the places in which a person was not seen since.
@@ -29,6 +31,7 @@ def forget_old(world: Context) -> None:
     with unit(world) as u:
         key_values.forget_keys(u.db, u.now - WEEK)
         tokens.forget(u.db, u.now - MONTH)
+        browser_access.forget(u.db, u.now - DAY, u.now - MONTH)
         ssh.forget(u.db, u.now - MONTH)
         alerts.forget(u.db, u.now - MONTH)
         requests.forget_messages(u.db, u.now - MONTH)

@@ -1,5 +1,5 @@
-"""Checks whether a token opens a system now, from the rows of its grant. A valid token of another
-system is reported as such."""
+"""Checks whether a token or a browser session opens a system now, from the rows of its grant. A
+valid token of another system is reported as such."""
 
 import json
 from dataclasses import dataclass
@@ -8,12 +8,13 @@ from hmac import compare_digest
 
 from bot.core.model import Claims
 from bot.operations._unit_of_work import Context
-from storage import tokens
+from storage import browser_access, tokens
 
 
 @dataclass(frozen=True, slots=True)
 class TokenActive:
-    """The token opens the system until `expires_at` (UTC seconds)."""
+    """The token opens the system until `expires_at` (UTC seconds). `jti` is "" for a browser
+    session."""
 
     jti: str
     grant: str
@@ -41,18 +42,36 @@ def introspect_token(world: Context, claims: Claims, system: str) -> TokenActive
 
     Runs one statement on the caller's thread and records nothing (`count_usage` does).
     """
-    now = world.now()
     row = tokens.check(world.db, claims.jti, system)
     if row is None or not compare_digest(row.hash, claims.digest):
         return TokenInactive("unknown")
-    if (why := _ended(row, claims, now)) is not None:
+    return _judged(row, system, world.now(), claims.exp, claims.jti)
+
+
+def introspect_session(
+    world: Context, digest: str, system: str, refused: str = ""
+) -> TokenActive | TokenInactive:
+    """Checks the browser session with this hash like a token; `refused` is the reason why this
+    request may not use it even if it is valid. Raises StorageUnavailable."""
+    row = browser_access.check(world.db, digest, system)
+    if row is None:
+        return TokenInactive("unknown")
+    found = _judged(row, system, world.now(), row.expires_at)
+    return TokenInactive(refused, found.grant) if refused and found.grant else found
+
+
+def _judged(
+    row: tokens.Checked, system: str, now: int, exp: int, jti: str = ""
+) -> TokenActive | TokenInactive:
+    end = min(exp, row.expires_at, row.ends_at)
+    if (why := _ended(row, end, now)) is not None:
         return TokenInactive(why, row.grant)
     if row.system is None or row.actions is None:
         return TokenInactive("other system", row.grant, elsewhere=True)
     if row.gate_until is None or now >= row.gate_until:
         return TokenInactive("gate closed", row.grant)
     return TokenActive(
-        jti=claims.jti,
+        jti=jti,
         grant=row.grant,
         person=row.person,
         email=row.email,
@@ -60,7 +79,7 @@ def introspect_token(world: Context, claims: Claims, system: str) -> TokenActive
         scope=_scope(row.actions),
         system=system,
         issued_at=row.issued_at,
-        expires_at=min(claims.exp, row.expires_at, row.ends_at, row.gate_until),
+        expires_at=min(end, row.gate_until),
     )
 
 
@@ -69,10 +88,10 @@ def _scope(actions: str) -> str:
     return " ".join(json.loads(actions))
 
 
-def _ended(row: tokens.Checked, claims: Claims, now: int) -> str | None:
+def _ended(row: tokens.Checked, end: int, now: int) -> str | None:
     for is_so, why in (
         (row.revoked_at is not None, "replaced or revoked"),
-        (now >= min(claims.exp, row.expires_at, row.ends_at), "expired"),
+        (now >= end, "expired"),
         (row.state != "active", str(row.state)),
     ):
         if is_so:

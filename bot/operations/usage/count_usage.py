@@ -14,6 +14,9 @@ from bot.operations._usage import by_system, known_on
 from storage import grants, recorded_paths, sessions, usage
 
 ALLOWED = "allowed"
+TOKEN, BROWSER = "token", "browser"
+"""How access was used: with a token, or with the cookie of a browser session."""
+
 MOST_SOURCES = 10_000
 """The maximum of counters held between two writes; further ones are counted under the source
 `other`."""
@@ -32,9 +35,10 @@ MOST_PATHS = 500
 MOST_PATHS_AT_ONCE = 10_000
 """The maximum of paths held between two writes; requests of further ones are counted together."""
 
-CountKey = tuple[str, str, str, int, str]
+CountKey = tuple[str, str, str, int, str, str]
 Counts = dict[CountKey, tuple[int, int]]
-"""The number of checks and the last of them, by grant, system, source, minute and outcome."""
+"""The number of checks and the last of them, by grant, system, source, minute, outcome and way
+in."""
 
 PathKey = tuple[str, str, str, str]
 PathSum = tuple[int, int, int, int]
@@ -70,19 +74,21 @@ class UsageMeter:
         outcome: str = ALLOWED,
         path: RecordedPath | None = None,
         agent: str = "",
+        how: str = TOKEN,
     ) -> None:
         """Counts one check, and its path if the system records paths; `agent` is the program's name
-        for itself. Raises StorageUnavailable if a first use cannot be stored: then the check must
-        be refused, because the use could not be proved later."""
+        for itself, `how` the way in. Raises StorageUnavailable if a first use cannot be stored:
+        then the check must be refused, because the use could not be proved later."""
         now = self.world.now()
         if outcome == ALLOWED and (grant, system) not in self._known:
-            record_first_use(self.world, grant, system, source, agent)
+            record_first_use(self.world, grant, system, source, agent, how)
             self._remember(grant, system)
         minute = now - now % 60
         with self._lock:
-            key = (grant, system, self._told_apart(grant, system, source, minute), minute, outcome)
+            known = self._told_apart(grant, system, source, minute)
+            key = (grant, system, known, minute, outcome, how)
             if key not in self._counts and len(self._counts) >= MOST_SOURCES:
-                key = (grant, system, "other", minute, outcome)
+                key = (grant, system, "other", minute, outcome, how)
             self._counts[key] = (self._counts.get(key, (0, 0))[0] + 1, now)
             if outcome == ALLOWED:
                 self._note_place((grant, source, agent), system)
@@ -175,7 +181,7 @@ def record_places(world: Context, found: Mapping[PlaceKey, str]) -> None:
 
 
 def record_first_use(
-    world: Context, grant_id: str, system: str, source: str, agent: str = ""
+    world: Context, grant_id: str, system: str, source: str, agent: str = "", how: str = TOKEN
 ) -> None:
     """Records the first use of the grant on the system."""
     with world.db.reading():
@@ -185,7 +191,7 @@ def record_first_use(
         grant = grants.get(u.db, grant_id)
         if grant is not None and usage.first(u.db, grant.id, system, u.now):
             where = first_place(u, grant, source, agent)
-            u.record(Event.USE_FIRST, grant.person, grant, system=system, **where)
+            u.record(Event.USE_FIRST, grant.person, grant, system=system, how=how, **where)
 
 
 def sum_usage(world: Context, ended: Sequence[str]) -> None:
@@ -204,6 +210,8 @@ def sum_usage(world: Context, ended: Sequence[str]) -> None:
                     known[system, kind] = known_on(u, system, kind) if kind else Known.REPORTED
                 said = {name: getattr(here or _UNUSED, name) for name in _COUNTED}
                 said |= {"known": known[system, kind], "sources": sources}
+                hows = usage.ways_in(u.db, grant.id, system) if here is not None else []
+                said |= {"how": hows} if hows else {}
                 by_method = methods.get((grant.id, system))
                 said |= {"methods": by_method} if by_method else {}
                 u.record(Event.USE_SUMMED, SYSTEM, grant, system=system, **said)

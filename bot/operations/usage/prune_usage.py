@@ -56,7 +56,7 @@ def _rows(grant: str, system: str, here: SystemUsage, now: int) -> list[usage.Co
     first, last = here.first or now, here.last or now
     counted = {"allowed": here.allowed + here.sessions, "refused": here.refused}
     return [
-        usage.Count(grant, system, SUMMED, first, outcome, count, last)
+        usage.Count(grant, system, SUMMED, first, outcome, "", count, last)
         for outcome, count in counted.items()
         if count
     ]

@@ -1,0 +1,1 @@
+"""Access with a browser: one-time codes, and the sessions that they open."""

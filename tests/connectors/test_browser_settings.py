@@ -1,0 +1,40 @@
+"""`browser` and `url` of a gateway system, as `access-bot check` checks them."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.connectors.gateway import KIND
+from bot.core.roles import System, Written
+
+WRONG = [
+    ({"browser": True}, "is required"),
+    ({"url": "https://shop.example.com"}, "for browsers only"),
+    ({"browser": False, "url": "https://shop.example.com"}, "for browsers only"),
+    ({"browser": True, "url": "http://shop.example.com"}, "https://"),
+    ({"browser": True, "url": "https://shop.example.com/admin"}, "without a path"),
+    ({"browser": True, "url": "https://shop.example.com?x=1"}, "?"),
+    ({"browser": True, "url": "https://me@shop.example.com"}, "user name"),
+    ({"browser": True, "url": "https://Shop.example.com"}, "lower case"),
+    ({"browser": True, "url": "shop.example.com"}, "https://"),
+]
+
+
+@pytest.mark.parametrize(("settings", "word"), WRONG)
+def test_a_wrong_address_is_an_error(settings: dict[str, object], word: str) -> None:
+    ((key, said),) = KIND.wrong_settings(settings)
+    assert key == "url" and word in said
+
+
+@pytest.mark.parametrize("url", ["https://shop.example.com/", "http://127.0.0.1:8080"])
+def test_an_address_is_a_scheme_and_a_host(url: str) -> None:
+    assert list(KIND.wrong_settings({"browser": True, "url": url})) == []
+
+
+def test_two_systems_on_one_host_are_warned_of() -> None:
+    def written(name: str, url: str) -> Written:
+        return Written(System(name, "gateway", {"browser": True, "url": url}), {})
+
+    shop, other = written("shop", "https://x.example.com"), written("b", "https://x.example.com:81")
+    ((name, key, _),) = KIND.lint([shop, other, written("c", "https://c.example.com")])
+    assert (name, key) == ("same-host", ("b", "url"))
