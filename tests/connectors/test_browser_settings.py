@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from bot.connectors.gateway import KIND
-from bot.core.roles import System, Written
 
 WRONG = [
     ({"browser": True}, "is required"),
@@ -29,12 +28,3 @@ def test_a_wrong_address_is_an_error(settings: dict[str, object], word: str) -> 
 @pytest.mark.parametrize("url", ["https://shop.example.com/", "http://127.0.0.1:8080"])
 def test_an_address_is_a_scheme_and_a_host(url: str) -> None:
     assert list(KIND.wrong_settings({"browser": True, "url": url})) == []
-
-
-def test_two_systems_on_one_host_are_warned_of() -> None:
-    def written(name: str, url: str) -> Written:
-        return Written(System(name, "gateway", {"browser": True, "url": url}), {})
-
-    shop, other = written("shop", "https://x.example.com"), written("b", "https://x.example.com:81")
-    ((name, key, _),) = KIND.lint([shop, other, written("c", "https://c.example.com")])
-    assert (name, key) == ("same-host", ("b", "url"))

@@ -42,6 +42,10 @@ HOOK = (
     '[systems.hook]\nconnector = "webhook"\nurl = "https://example.com/a"\nsecret ='
     ' "${HOOK_SECRET}"\n'
 )
+BROWSERS = (
+    'browser = true\nurl = "https://one.example.com"\n[systems.stock]\nconnector = "gateway"\n'
+    'secret = "${{HOOK_SECRET}}"\nbrowser = true\nurl = "{}"'
+)
 LAB = '[systems.lab]\nconnector = "command"\nargv = ["/lab"]\n'
 POSTGRES = '[systems.db]\nconnector = "postgres"\nurl = "${URL}"\n'
 ENVIRON = {**STRONG, "HOOK_SECRET": "w8Rk2Tq7Lz5Vb9Nc", "URL": "postgresql://bot:hunter2@db/orders"}
@@ -259,6 +263,11 @@ OPEN: dict[str, tuple[str, str, str]] = {
         "link-local",
         file(systems=SYSTEMS + HOOK + 'private = true\nurl = "http://metadata.google.internal/"'),
         file(systems=SYSTEMS + HOOK + 'url = "https://metadata.google.internal/"'),
+    ),
+    "one host for two systems": (
+        "same-host",
+        file(systems=SYSTEMS + BROWSERS.format("https://one.example.com:8443")),
+        file(systems=SYSTEMS + BROWSERS.format("https://two.example.com")),
     ),
     "a handle": (
         "handle-or-email",
