@@ -45,7 +45,12 @@ from bot.operations.people.record_people import (
 from bot.operations.policy.find_unresolved import unresolved_at_all
 from bot.operations.policy.record_policy import record_loaded, record_rejected
 from bot.operations.process.check_storage import begin_log, refuse_copy
-from bot.operations.process.continue_time import accept_clock, check_start, mark_time, tell_behind
+from bot.operations.process.continue_time import (
+    accept_clock,
+    check_start,
+    mark_time,
+    report_clock_behind,
+)
 from bot.operations.reviews.sweep_campaigns import sweep_campaigns
 from bot.operations.systems.alert_due import watch_ends
 from bot.operations.systems.reconcile_nightly import reconcile_nightly
@@ -83,7 +88,7 @@ ASK_SYSTEMS_EVERY = 120
 ANCHOR_EVERY = 300
 """Seconds between two looks whether the head of the log was anchored this day."""
 
-Looks = dict[str, Callable[[], object]]
+Checks = dict[str, Callable[[], object]]
 
 
 class Worker:
@@ -106,7 +111,7 @@ class Worker:
         )
         self.streams = StreamSender(clock_world)
         registry.register(WorkerMetrics(self.jobs, self.socket, self.systems))
-        self._watch = Ticker(base.clock.exact, self._looks())
+        self._watch = Ticker(base.clock.exact, self._checks())
         revocations = build_revocations(clock_world, self.delivery.health)
         self._outage = OutageWatch(clock_world, revocations, DirectPost(patient))
         self._flags = FlagWatch(clock_world)
@@ -157,7 +162,7 @@ class Worker:
 
     def systems(self) -> Mapping[str, str]:
         """The last known health of each connected system."""
-        return self.delivery.health.said(self._world.policy().systems)
+        return self.delivery.health.describe(self._world.policy().systems)
 
     def _heard(self, queues: frozenset[Queue], due: int | None) -> None:
         self.delivery.wake(queues)
@@ -168,7 +173,7 @@ class Worker:
         them."""
         while not self._base.db.is_sqlite and not self._stopping.is_set():
             try:
-                self._base.db.listen(self._told, self._stopping.is_set)
+                self._base.db.listen(self._notice, self._stopping.is_set)
             except StorageUnavailable as error:
                 log.warning("notices of other processes come late: %s", error)
             except Exception:
@@ -176,7 +181,7 @@ class Worker:
                 log.exception("a notice of another process was not understood")
             self._stopping.wait(1)
 
-    def _told(self, queues: list[str], due: int | None) -> None:
+    def _notice(self, queues: list[str], due: int | None) -> None:
         """An empty notice means that notices may have been missed."""
         self._heard(frozenset(map(Queue, queues)) or frozenset(Queue), due)
 
@@ -186,18 +191,18 @@ class Worker:
         if self.socket is not None:
             self.socket.start()
 
-    def _looks(self) -> Looks:
-        looks: Looks = {
-            "the clock": self.jobs.look,
+    def _checks(self) -> Checks:
+        checks: Checks = {
+            "the clock": self.jobs.check,
             "the database": CommitWatcher(
                 self._base.db.data_version, [self.jobs.find_due, self.delivery.find_due]
-            ).look,
+            ).check,
             "the outbox": self.delivery.wake_due,
-            "streams": self.streams.look,
-            **_roles_looks(self._base),
-            "writing": WriteWatch(self._base.world).look,
+            "streams": self.streams.send_due,
+            **_roles_checks(self._base),
+            "writing": WriteWatch(self._base.world).check,
         }
-        return looks if self.socket is None else {**looks, "Slack's socket": self.socket.look}
+        return checks if self.socket is None else {**checks, "Slack's socket": self.socket.check}
 
     def _others(self, world: Context) -> dict[str, PeriodicJob]:
         return {
@@ -207,9 +212,9 @@ class Worker:
             "systems": PeriodicJob(ASK_SYSTEMS_EVERY, self.delivery.ask_systems),
             "unheard_ends": PeriodicJob(60, lambda: watch_ends(world)),
             "reconcile": PeriodicJob(60, lambda: reconcile_nightly(world)),
-            "checkup": PeriodicJob(60, self._checkup.look),
-            "sessions": PeriodicJob(LOOK_EVERY, SessionPoller(world, build_systems(world)).look),
-            "calendars": PeriodicJob(CALENDARS_EVERY, CalendarPoller(world).look),
+            "checkup": PeriodicJob(60, self._checkup.check),
+            "sessions": PeriodicJob(LOOK_EVERY, SessionPoller(world, build_systems(world)).poll),
+            "calendars": PeriodicJob(CALENDARS_EVERY, CalendarPoller(world).poll),
             "tickets": PeriodicJob(30, self.delivery.tickets.watch),
             "channels": PeriodicJob(60, lambda: look_up_channels_in_turn(world)),
             "digest": PeriodicJob(60, lambda: send_due_digest(world)),
@@ -248,11 +253,11 @@ def reload_roles(base: Services) -> None:
     base.roles.reload(loaded, partial(record_rejected, base.world))
 
 
-def _roles_looks(base: Services) -> Looks:
-    looks: Looks = {"roles.toml": partial(reload_roles, base)}
+def _roles_checks(base: Services) -> Checks:
+    checks: Checks = {"roles.toml": partial(reload_roles, base)}
     if base.db.is_sqlite:  # there is one process, so there is one file
-        return looks
-    return {**looks, "the roles.toml of others": RolesWatch(base.world, base.clock).look}
+        return checks
+    return {**checks, "the roles.toml of others": RolesWatch(base.world, base.clock).check}
 
 
 def _record_roles(base: Services, revision: str = "") -> None:
@@ -286,7 +291,7 @@ def serve(
     begin_log(base.world)
     if clock_accepted_by:
         accept_clock(base.world, clock_accepted_by)
-    tell_behind(base.world, base.clock.go_on_from(check_start(base.world)))
+    report_clock_behind(base.world, base.clock.go_on_from(check_start(base.world)))
     mark_time(base.world)
     _record_roles(base, settings.policy_revision)
     meter = UsageMeter(base.world.via(Source.HTTP))
@@ -302,10 +307,14 @@ def serve(
         slack = build_slack_events(base, identity, registry) if takes_events else None
     if worker is None:
         parts.append(
-            Ticker(base.clock.exact, {**_roles_looks(base), "writing": WriteWatch(base.world).look})
+            Ticker(
+                base.clock.exact, {**_roles_checks(base), "writing": WriteWatch(base.world).check}
+            )
         )
-    said = worker.systems if worker is not None else dict
-    server = build_server(base, meter, partial(_ready, base, worker, slack), said, slack, registry)
+    health = worker.systems if worker is not None else dict
+    server = build_server(
+        base, meter, partial(_ready, base, worker, slack), health, slack, registry
+    )
     _run(base, meter, server, parts)
 
 

@@ -16,7 +16,7 @@ _CAMPAIGN = (
 _FROZEN = "campaign_id, number, kind, role, about, holders, facts, by_default"
 _ITEM = (
     "number, kind, role, about, holders, facts, by_default, state, decided_at, decided_by, reason,"
-    " gone_at"
+    " over_at"
 )
 
 
@@ -157,7 +157,7 @@ def there(db: Database, campaign: str, kinds: Iterable[ItemKind]) -> list[Item]:
     named = [str(kind) for kind in kinds]
     marks = ", ".join("?" * len(named))
     sql = (
-        f"SELECT {_ITEM} FROM review_items WHERE campaign_id = ? AND gone_at IS NULL AND kind IN"
+        f"SELECT {_ITEM} FROM review_items WHERE campaign_id = ? AND over_at IS NULL AND kind IN"
         f" ({marks}) ORDER BY number"
     )
     return _items(db.rows(sql, campaign, *named))
@@ -167,17 +167,17 @@ def over_grants(db: Database, campaign: str) -> list[int]:
     """Returns the numbers of items whose grant is over, and which do not say so yet."""
     sql = (
         "SELECT number FROM review_items JOIN grants ON grants.id = about WHERE campaign_id = ? AND"
-        " gone_at IS NULL AND kind = 'grant' AND grants.state IN ('ended', 'failed') ORDER BY"
+        " over_at IS NULL AND kind = 'grant' AND grants.state IN ('ended', 'failed') ORDER BY"
         " number"
     )
     return [int(number) for (number,) in db.rows(sql, campaign)]
 
 
-def set_gone(db: Database, campaign: str, numbers: Sequence[int], at: int) -> None:
+def set_over(db: Database, campaign: str, numbers: Sequence[int], at: int) -> None:
     """Records that the things of these items are over: an undecided item is then gone, and one that
     was to end has ended."""
     sql = (
-        "UPDATE review_items SET gone_at = ? WHERE campaign_id = ? AND number = ? AND gone_at IS"
+        "UPDATE review_items SET over_at = ? WHERE campaign_id = ? AND number = ? AND over_at IS"
         " NULL"
     )
     db.run_many(sql, ((at, campaign, number) for number in numbers))

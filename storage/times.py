@@ -4,8 +4,8 @@ from storage import key_values, people
 from storage.database import Database
 
 MARK = "clock_mark"
-TOLD = "clock_told"
-WRITING_TOLD = "writing_told"
+CLOCK_REPORTED = "clock_reported"
+OUTAGE_REPORTED = "outage_reported"
 ACCEPTED = "clock_accepted"
 """Stores the number of the newest audit record at the moment when the clock was accepted although
 records were ahead of it."""
@@ -56,7 +56,7 @@ def accept(db: Database, at: int) -> None:
     found = db.row("SELECT COALESCE(MAX(seq), 0) FROM audit")
     key_values.put(db, ACCEPTED, str(found[0] if found else 0))
     key_values.put(db, MARK, str(at))
-    for key in (TOLD, WRITING_TOLD):
+    for key in (CLOCK_REPORTED, OUTAGE_REPORTED):
         key_values.drop(db, key)
     for prefix in _ONCE_IN_A_TIME:
         db.run("DELETE FROM seen WHERE at > ? AND substr(key, 1, ?) = ?", at, len(prefix), prefix)
@@ -65,16 +65,16 @@ def accept(db: Database, at: int) -> None:
     people.forget_after(db, at)
 
 
-def claim_told(db: Database, at: int, within: int) -> bool:
+def claim_clock_report(db: Database, at: int, within: int) -> bool:
     """Claims the right to report a wrong clock; returns False if it was claimed within `within`
     seconds."""
-    return _forward(db, TOLD, at, within)
+    return _forward(db, CLOCK_REPORTED, at, within)
 
 
-def claim_writing_told(db: Database, at: int, since: int) -> bool:
+def claim_outage_report(db: Database, at: int, since: int) -> bool:
     """Claims the right to report that an outage is over; returns False if that was reported after
     `since`."""
-    return _forward(db, WRITING_TOLD, at, max(1, at - since))
+    return _forward(db, OUTAGE_REPORTED, at, max(1, at - since))
 
 
 def _forward(db: Database, key: str, at: int, least: int) -> bool:

@@ -41,8 +41,8 @@ class DeliveryHarness:
 
     def start(self) -> None:
         """Starts its threads, and a ticker for the checks that no commit triggers."""
-        looks = {"rows": self.delivery.find_due, "what is due": self.delivery.wake_due}
-        self.watch = Ticker(Clock().exact, looks)
+        checks = {"rows": self.delivery.find_due, "what is due": self.delivery.wake_due}
+        self.watch = Ticker(Clock().exact, checks)
         self.delivery.start()
         self.watch.start()
 

@@ -26,7 +26,7 @@ from bot.operations.people.record_people import (
     warn_of_old_groups,
 )
 from bot.operations.policy.find_unresolved import unresolved_at_all
-from bot.operations.process.end_outage import who_to_tell
+from bot.operations.process.end_outage import whom_to_notify
 from bot.operations.requests.accept_vote import Taken
 from bot.operations.requests.approve_request import Granted, approve_request
 from bot.operations.requests.request_access import Waiting
@@ -316,7 +316,7 @@ class TestWhileGroupsAreTooOld:
         start.people.refresh_groups()
         start.made.clock.at += 601
         assert start.made.world.directory().unresolved(["@platform-leads"])
-        assert who_to_tell(start.made.world)[1] == [LEA]
+        assert whom_to_notify(start.made.world)[1] == [LEA]
         record_unheard(
             start.made.world,
             [(Kind.NOTIFY_SECURITY, {"note": "groups_unread"})],

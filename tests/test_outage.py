@@ -56,10 +56,10 @@ class Watched:
             raise errors.pop(0)
         self.notified.append(place)
 
-    def look(self, times: int = 1) -> None:
+    def check(self, times: int = 1) -> None:
         """Runs the watch, and waits until the work that this began is done."""
         for _ in range(times):
-            self.watch.look()
+            self.watch.check()
             until(self.is_still)
 
     def is_still(self) -> bool:
@@ -93,7 +93,7 @@ def at_once() -> Iterator[None]:
 def watched(database_url: str, tmp_path: Path) -> Iterator[Watched]:
     with closing(Database(database_url, wait=0.2)) as database:
         found = Watched(make_world(tmp_path, db=database), FakeSystem())
-        found.look()
+        found.check()
         yield found
 
 
@@ -101,7 +101,7 @@ def watched(database_url: str, tmp_path: Path) -> Iterator[Watched]:
 def watched_on_sqlite(sqlite_url: str, tmp_path: Path) -> Iterator[Watched]:
     with closing(Database(sqlite_url)) as database:
         found = Watched(make_world(tmp_path, db=database), FakeSystem())
-        found.look()
+        found.check()
         yield found
 
 
@@ -111,7 +111,7 @@ def test_while_a_lock_is_held_due_access_ends_and_is_recorded_afterwards(watched
     gone = made.clock.at
     with held(world.db, "grants"):
         watched.sweep()
-        watched.look(3)
+        watched.check(3)
         assert watched.system.held == set()
         assert watched.system.count_calls("revoke") == 1
         assert made.grant(grant.id).state is GrantState.ACTIVE
@@ -125,10 +125,10 @@ def test_while_a_lock_is_held_due_access_ends_and_is_recorded_afterwards(watched
     assert json.loads(detail)["ended_at"] == gone
     with world.db.transaction():
         world.db.run("DELETE FROM outbox WHERE kind = 'end_lease'")
-    watched.look(2)
+    watched.check(2)
     assert watched.watch.well() and watched.notified == [CHANNEL]
     ((detail,),) = made.log("process:writing:resumed", "detail")
-    assert {"ended": 1, "told": True}.items() <= json.loads(detail).items()
+    assert {"ended": 1, "reported": True}.items() <= json.loads(detail).items()
     assert len(made.rows("SELECT id FROM outbox WHERE data LIKE '%writing_back%'")) == 1
     assert world.unwritten.pairs() == []
     assert made.verdict().broken is None and made.verdict().differing == 0
@@ -142,7 +142,7 @@ def test_requested_ends_are_made_when_they_cannot_be_claimed(watched: Watched) -
     with held(made.world.db, "outbox"):
         with pytest.raises(StorageUnavailable), made.world.db.transaction():
             made.world.db.run("UPDATE outbox SET due_at = 0")
-        watched.look()
+        watched.check()
         assert watched.system.held == set()
     assert made.world.unwritten.at(grant.id, "shop-admin") == made.clock.at
 
@@ -152,13 +152,13 @@ def test_a_grant_with_a_locked_row_ends_although_no_write_fails(
 ) -> None:
     with closing(Database(postgres_url, wait=0.2)) as database:
         watched = Watched(make_world(tmp_path, db=database), FakeSystem())
-        watched.look()
+        watched.check()
         grant = watched.due()
         with psycopg.connect(postgres_url) as other:
             other.execute("SELECT 1 FROM grants WHERE id = %s FOR UPDATE", [grant.id])
             assert expire_due(watched.made.world) == 0
             assert database.writes.problem == ""
-            watched.look()
+            watched.check()
             assert watched.system.held == set()
             assert watched.notified == [CHANNEL] and database.writes.problem == ""
         assert expire_due(watched.made.world) == 1
@@ -169,10 +169,10 @@ def test_a_grant_that_is_overdue_once_is_left_to_the_sweep(watched_on_sqlite: Wa
     watched = watched_on_sqlite
     grant = watched.due()
     with patch.object(outage, "OUTAGE_AFTER", 60):
-        watched.look()
+        watched.check()
     assert watched.system.held == {grant.id}
     watched.sweep()
-    watched.look()
+    watched.check()
     assert watched.system.count_calls("revoke") == 0 and watched.notified == []
 
 
@@ -182,7 +182,7 @@ def test_a_write_that_failed_once_is_no_outage(watched: Watched) -> None:
     with watched.made.world.db.transaction():
         watched.made.world.db.run("UPDATE people SET checked_at = 0")
     with patch.object(outage, "OUTAGE_AFTER", 60):
-        watched.look(2)
+        watched.check(2)
     assert watched.notified == [] and watched.watch.well()
     assert watched.made.events("process:writing:resumed") == 0
 
@@ -192,13 +192,13 @@ def test_a_system_that_fails_is_retried(watched_on_sqlite: Watched) -> None:
     grant = watched.due()
     watched.system.failing["revoke"] = SystemUnavailable("away")
     made.world.db.writes.failed("full")
-    watched.look(3)
+    watched.check(3)
     assert watched.system.count_calls("revoke") == 1, "the next try waits"
     assert made.world.unwritten.pairs() == []
     watched.system.failing.clear()
     # Instead of waiting for the next try.
     watched.watch._revocations._next_try.clear()  # noqa: SLF001
-    watched.look()
+    watched.check()
     assert watched.system.held == set()
     assert made.world.unwritten.pairs() == [(grant.id, "shop-admin")]
 
@@ -208,7 +208,7 @@ def test_access_in_our_rows_ends_without_a_call(sqlite_url: str, tmp_path: Path)
         watched = Watched(make_world(tmp_path, db=database), OurSystem())
         grant = watched.due()
         database.writes.failed("full")
-        watched.look()
+        watched.check()
         assert watched.system.calls == []
         assert database.is_sqlite and watched.made.world.unwritten.pairs() == [
             (grant.id, "shop-admin")
@@ -251,11 +251,11 @@ def test_when_nothing_can_be_read_the_known_ends_are_made(
         made.a_grant("reports-read", duration=7200),
     )
     watched.system.held |= {soon.id, later.id}
-    watched.look()
+    watched.check()
     made.clock.at = soon.ends_at + 3
     made.world.db.writes.failed("gone")
     with patch.object(outage, "find_unwritten", side_effect=StorageUnavailable("gone")):
-        watched.look()
+        watched.check()
     assert watched.system.held == {later.id}
 
 
@@ -265,17 +265,17 @@ def test_an_end_of_a_grant_that_was_renewed_meanwhile_is_undone(
     watched, made = watched_on_sqlite, watched_on_sqlite.made
     grant = made.a_grant("shop-admin", duration=600)
     watched.system.held.add(grant.id)
-    watched.look()
+    watched.check()
     made.clock.at = grant.ends_at - 10
     assert isinstance(renew_grant(made.world, grant.id, ANA, duration=600), Renewed)
     made.clock.at = grant.ends_at + 3
     made.world.db.writes.failed("gone")
     with patch.object(outage, "find_unwritten", side_effect=StorageUnavailable("gone")):
-        watched.look()
+        watched.check()
     assert watched.system.held == set()
     made.forget_work()
     made.world.db.writes.worked()
-    watched.look()
+    watched.check()
     assert "extend_lease" in made.work()
     assert made.world.unwritten.pairs() == []
 
@@ -311,11 +311,11 @@ def test_pairs_that_another_process_has_recorded_are_forgotten(watched: Watched)
     grant = watched.due()
     made.world.unwritten.note(grant.id, "shop-admin", made.clock.at)
     expire_due(made.world)
-    watched.look()
+    watched.check()
     assert made.world.unwritten.pairs() == [(grant.id, "shop-admin")], "its record is still to come"
     other = replace(made.world, unwritten=type(made.world.unwritten)())
     record_ended(other, grant.id, "shop-admin")
-    watched.look()
+    watched.check()
     assert made.world.unwritten.pairs() == []
 
 
@@ -343,7 +343,7 @@ def test_the_outage_is_reported_to_the_channel_or_to_each_lead_once(
     watched = watched_on_sqlite
     watched.failing = {place: list(errors) for place, errors in failing.items()}
     watched.made.world.db.writes.failed("full")
-    watched.look(5)
+    watched.check(5)
     assert watched.notified == expected
 
 

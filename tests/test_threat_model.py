@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from bot.operations.audit.verify_audit import said
+from bot.operations.audit.verify_audit import verdict_text
 from bot.operations.grants.begin_attempt import begin_attempt
 from bot.operations.grants.record_results import record_started
 from bot.operations.tokens.introspect_token import TokenInactive, introspect_token
@@ -71,4 +71,6 @@ def test_a_writer_of_the_database_gets_access_and_verify_finds_it(made: Made) ->
     assert [order.system for order in begin_attempt(made.world, "ginvented")] == [system]
     record_started(made.world, "ginvented")
     assert made.state("grants", "ginvented") == "active"
-    assert "grant ginvented of U0ANA: no record says that it was approved" in said(made.verdict())
+    assert "grant ginvented of U0ANA: no record says that it was approved" in verdict_text(
+        made.verdict()
+    )

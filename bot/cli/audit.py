@@ -34,7 +34,7 @@ from bot.operations.audit.archive_log import archive_log
 from bot.operations.audit.read_audit import Filters, export_audit, export_csv, read_audit
 from bot.operations.audit.read_story import read_story
 from bot.operations.audit.record_verified import record_verified
-from bot.operations.audit.verify_audit import said, verify_audit
+from bot.operations.audit.verify_audit import verdict_text, verify_audit
 from bot.worker.anchors import outside
 
 Row = TypeVar("Row")
@@ -189,11 +189,11 @@ def verify() -> None:
             places = outside(base.world)
             verdict = verify_audit(base.world, partial(_advance, bar), places)
         if verdict.broken is not None:
-            raise Refusal(said(verdict))
+            raise Refusal(verdict_text(verdict))
         if verdict.unchecked:
-            raise Wrong(said(verdict))
+            raise Wrong(verdict_text(verdict))
         record_verified(base.world, actor(), verdict.records, verdict.head)
-        click.echo(said(verdict))
+        click.echo(verdict_text(verdict))
 
 
 def _watched(rows: Iterable[Row], count: int) -> Iterator[Row]:

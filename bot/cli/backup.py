@@ -11,7 +11,7 @@ from bot.cli.output import utc
 from bot.core.approval import Refused
 from bot.core.model import Source
 from bot.core.plurals import counted
-from bot.operations.audit.verify_audit import said
+from bot.operations.audit.verify_audit import verdict_text
 from bot.operations.backups.restore_backup import restore_postgres, restore_sqlite
 from bot.operations.backups.write_backup import write_backup
 
@@ -52,7 +52,7 @@ def restore(file: Path, yes: bool) -> None:
     click.echo(f"The database is now the copy of {utc(done.copied_at)}.")
     click.echo(f"{ended} end and {withdrawn} are withdrawn, because they may have ended since.")
     if done.verdict.broken is None:
-        click.echo(said(done.verdict))
+        click.echo(verdict_text(done.verdict))
     if done.aside is not None:
         click.echo(f"The previous database is in {done.aside}.")
     click.echo(
@@ -60,4 +60,4 @@ def restore(file: Path, yes: bool) -> None:
         " Then allow new access: `access-bot resume`."
     )
     if done.verdict.broken is not None:
-        raise Refusal(f"The copy can't be trusted. {said(done.verdict)}")
+        raise Refusal(f"The copy can't be trusted. {verdict_text(done.verdict)}")

@@ -19,7 +19,7 @@ from bot.core.durations import BadDuration
 from bot.core.evidence import Period, PolicyText, Sample, Table, Written, manifest, moment, readme
 from bot.core.time_filters import parse_moment
 from bot.operations._unit_of_work import Context
-from bot.operations.audit.verify_audit import Verdict, said, verify_audit
+from bot.operations.audit.verify_audit import Verdict, verdict_text, verify_audit
 from bot.operations.evidence.collect_evidence import Evidence, collect_evidence
 from bot.operations.evidence.record_evidence import record_evidence
 from bot.worker.anchors import outside
@@ -78,9 +78,9 @@ def evidence(begin: str, until: str, out: Path, size: int, seed: str | None) -> 
         write_folder(base.world, actor(), period, sample, verdict, out)
         click.echo(f"Wrote {out}: start with {out / 'README.md'}.")
         if verdict.broken is not None:
-            raise Refusal(said(verdict))
+            raise Refusal(verdict_text(verdict))
         if verdict.unchecked:
-            raise Wrong(said(verdict))
+            raise Wrong(verdict_text(verdict))
 
 
 def _period(base: Services, begin: str, until: str) -> Period:

@@ -246,5 +246,5 @@ def _item_json(found: CampaignList, item: Item) -> dict[str, object]:
         "decided_at": moment(item.decided_at),
         "decided_by": item.decided_by,
         "reason": item.reason,
-        "gone_at": moment(item.gone_at),
+        "over_at": moment(item.over_at),
     }

@@ -28,7 +28,7 @@ from bot.core.plurals import counted
 from bot.operations.systems.confirm_target import confirm_target as confirm_new_target
 from bot.operations.systems.list_systems import SystemView, list_systems
 from bot.operations.systems.reconcile import reconcile
-from bot.operations.systems.remove_orphan import Removal, ask_removal, record_removed, said
+from bot.operations.systems.remove_orphan import Removal, ask_removal, record_removed, sentence_of
 from bot.worker.inventory import InventoryScan
 
 HEALTH_PATIENCE = 20.0
@@ -146,7 +146,7 @@ def drift(ctx: click.Context, remove: bool, yes: bool, as_json: bool) -> None:
         if remove and not yes and not on_terminal():
             raise Wrong("Confirmation needs a terminal: pass --yes to remove everything.")
         survey = InventoryScan(base.world, build_systems(base.world))
-        seen = survey.look()
+        seen = survey.scan()
         found = reconcile(base.world, seen, actor())
         _show(found, seen, as_json)
         left = [each for each in found if not (remove and _removed(base, survey, each, yes))]
@@ -183,5 +183,5 @@ def _removed(base: Services, survey: InventoryScan, finding: Finding, yes: bool)
     gone = "no longer known to be there; run `access-bot systems drift` again"
     removal = survey.remove(finding.id) or Removal(finding, gone)
     record_removed(base.world, removal, actor())
-    click.echo(clean(said(removal), 400), err=bool(removal.error))
+    click.echo(clean(sentence_of(removal), 400), err=bool(removal.error))
     return not removal.error

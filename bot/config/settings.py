@@ -115,8 +115,8 @@ def load_settings(
         text = _text_of(name, variable, texts, problems) if wanted else ""
         text = text or _default(name, variable, given)
         values[variable.field] = _checked(name, variable, text, problems)
-    told = {problem.key.removesuffix("_FILE") for problem in problems}
-    problems += [missing for missing, unless in _missing(values, need) if not told & unless]
+    wrong = {problem.key.removesuffix("_FILE") for problem in problems}
+    problems += [missing for missing, unless in _missing(values, need) if not wrong & unless]
     if problems:
         raise ConfigError(problems)
     return Settings(**values, environ=texts)

@@ -35,7 +35,7 @@ class _Call(threading.Thread, Generic[T]):
             log.exception("asking %s failed unexpectedly", self._system)
             self.answer = SystemUnavailable(f"unexpected {type(error).__name__}, see the log")
 
-    def said(self, until: float, patience: float, stopping: threading.Event) -> T | AccessBotError:
+    def wait(self, until: float, patience: float, stopping: threading.Event) -> T | AccessBotError:
         """Waits for the answer until the deadline. Raises SystemUnavailable if the wait is
         stopped."""
         while self.is_alive() and (left := until - time.monotonic()) > 0:
@@ -72,7 +72,7 @@ class FanOut:
         )
         calls = [(system, self._begun(system, question)) for system, question in questions.items()]
         return {
-            system: call.said(until, patience, self._stopping) if call else owed
+            system: call.wait(until, patience, self._stopping) if call else owed
             for system, call in calls
         }
 

@@ -81,7 +81,7 @@ class Health:
         elif known is not None:
             log.info("the system %s is well again", system)
 
-    def said(self, systems: Iterable[str]) -> dict[str, str]:
+    def describe(self, systems: Iterable[str]) -> dict[str, str]:
         """The health of each system, in words that name neither hosts nor accounts. Never
         blocks."""
         calls = list(self._calls.values())  # one copy, because other threads change it

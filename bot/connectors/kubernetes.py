@@ -146,7 +146,7 @@ class Kubernetes:
                 yield ObservedAccess(
                     ", ".join(sorted(map(_name, group))),
                     grant,
-                    "; ".join(sorted(map(_told, group))),
+                    "; ".join(sorted(map(_described, group))),
                 )
 
     def remove(self, found: ObservedAccess) -> None:
@@ -245,7 +245,7 @@ def _labels(binding: Any) -> dict[str, str]:
     return dict(binding["metadata"].get("labels") or {})
 
 
-def _told(binding: Any) -> str:
+def _described(binding: Any) -> str:
     who = ", ".join(str(subject.get("name")) for subject in binding.get("subjects") or [])
     return f"{binding['roleRef']['name']} for {who}"
 

@@ -39,7 +39,7 @@ class Groups:
             "Accept": "application/json",
         }
         url = str(system.settings["url"])
-        self._rest = Rest(url, headers, limited=_limited, said=_said)
+        self._rest = Rest(url, headers, limited=_limited, said=_words)
         self.target = fingerprint(url.rstrip("/"))
         self._place = urlsplit(url).netloc
 
@@ -120,7 +120,7 @@ class Groups:
         yield from ()
 
 
-def _said(body: Any) -> object:
+def _words(body: Any) -> object:
     return body.get("errorSummary")
 
 

@@ -36,11 +36,11 @@ def ramp_difference(ramp: Ramp, records: Sequence[RampRecord]) -> str:
     what = f"onboarding of {ramp.newcomer or ramp.email} by {ramp.bundle}"
     if not records:
         return f"{what}: no record says that it was planned"
-    for name, (row, told) in _pairs(ramp, records).items():
-        if row != told and name == "plan":
+    for name, (row, recorded) in _pairs(ramp, records).items():
+        if row != recorded and name == "plan":
             return f"{what}: its plan is not the one of the log"
-        if row != told:
-            return f"{what}: {name} is {row!s:.60}, the log says {told!s:.60}"
+        if row != recorded:
+            return f"{what}: {name} is {row!s:.60}, the log says {recorded!s:.60}"
     return ""
 
 

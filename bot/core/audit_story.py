@@ -135,7 +135,7 @@ DECISIONS = {
 }
 GIVING = (Event.APPROVAL_GIVEN, Event.EMERGENCY_STARTED)
 """The events that give access. An emergency that waited for a press has both."""
-_TOLD = frozenset(
+_COMPARED = frozenset(
     {
         *DECISIONS,
         Event.REQUEST_ASKED,
@@ -163,11 +163,11 @@ class _Comparison:
     story: Story
     last: int
     kept_since: int
-    told: dict[str, list[RecordRow]] = field(default_factory=dict)
+    recorded: dict[str, list[RecordRow]] = field(default_factory=dict)
     found: list[Difference] = field(default_factory=list)
 
     def of(self, event: Event, grant: str | None = None) -> list[RecordRow]:
-        records = self.told.get(event, [])
+        records = self.recorded.get(event, [])
         return records if grant is None else [record for record in records if record.grant == grant]
 
     def say(self, what: str, record: RecordRow | None = None) -> None:
@@ -175,11 +175,12 @@ class _Comparison:
 
     def same(self, what: str, record: RecordRow, **pairs: tuple[object, object]) -> None:
         """Reports each value in the rows that differs from the record."""
-        for name, (row, told) in pairs.items():
-            if row != told:
+        for name, (row, recorded) in pairs.items():
+            if row != recorded:
                 name = name.replace("_", " ")
                 self.say(
-                    f"{what}: {name} is {row!s:.60}, record {record.seq} says {told!s:.60}", record
+                    f"{what}: {name} is {row!s:.60}, record {record.seq} says {recorded!s:.60}",
+                    record,
                 )
 
 
@@ -189,8 +190,8 @@ def differences(story: Story, last: int, kept_since: int) -> list[Difference]:
     for record in sorted(
         story.records, key=lambda each: each.seq
     ):  # not by time, because a clock may have been ahead
-        if record.event in _TOLD:
-            c.told.setdefault(record.event, []).append(record)
+        if record.event in _COMPARED:
+            c.recorded.setdefault(record.event, []).append(record)
     if not story.requests:
         for record in story.records[:1]:
             c.say(f"request {story.id}, which record {record.seq} names, is not there", record)

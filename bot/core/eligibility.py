@@ -123,8 +123,8 @@ def _check_ticket(role: Role, ticket: str) -> Refused | None:
         )
     if role.ticket is None or ticket_matches(role, ticket):
         return None
-    said = f"“{_short(ticket)}” does not match" if ticket else "is missing"
-    return Refused(f"{role.name} needs a ticket like {role.ticket}; it {said}.", "ticket")
+    text = f"“{_short(ticket)}” does not match" if ticket else "is missing"
+    return Refused(f"{role.name} needs a ticket like {role.ticket}; it {text}.", "ticket")
 
 
 def _check_start(start_at: int | None, now: int) -> Refused | None:

@@ -60,19 +60,19 @@ def read_end(tokens: Sequence[Token], place: int, now: int, tz: str) -> Length:
     """
     zone = find_zone(tz)
     when = _when(tokens, place)
-    said = f"until {shown(tokens, place, when.beyond)}"
-    _refuse_zone(tokens, when, said, tz)
+    typed = f"until {shown(tokens, place, when.beyond)}"
+    _refuse_zone(tokens, when, typed, tz)
     today = datetime.fromtimestamp(now, zone).date()
-    day, clock = _date(when.day, today, said), when.clock or EVENING
+    day, clock = _date(when.day, today, typed), when.clock or EVENING
     if when.clock is None and when.day[0].isdigit():
-        raise BadDuration(said, _NOT_A_TIME, likely=f"{said} 18:00", sure=day >= today)
-    seconds = _seconds_to(day, clock, zone, said, now)
+        raise BadDuration(typed, _NOT_A_TIME, likely=f"{typed} 18:00", sure=day >= today)
+    seconds = _seconds_to(day, clock, zone, typed, now)
     if seconds <= 0 and when.day in _WEEKDAYS:
-        seconds = _seconds_to(day + timedelta(days=7), clock, zone, said, now)
+        seconds = _seconds_to(day + timedelta(days=7), clock, zone, typed, now)
     if seconds <= 0:
-        raise _past(when, clock, said, now, tz)
+        raise _past(when, clock, typed, now, tz)
     if seconds > LONGEST:
-        raise too_long(said)
+        raise too_long(typed)
     return Length(seconds, when.beyond)
 
 
@@ -101,13 +101,13 @@ def _clock(tokens: Sequence[Token], place: int, day: str) -> _When | None:
     if token.kind not in ("clock", "number"):
         return None
     half, beyond = _meridiem(tokens, place + 1)
-    said = " ".join(filter(None, ("until", day, shown(tokens, place, beyond))))
+    typed = " ".join(filter(None, ("until", day, shown(tokens, place, beyond))))
     if not token.text.isascii():
-        raise BadDuration(said, _NOT_A_TIME + "; write it with the digits 0 to 9")
+        raise BadDuration(typed, _NOT_A_TIME + "; write it with the digits 0 to 9")
     if token.kind == "number" and not half:
-        return _bare(tokens, place, said, f"until {day} ".replace("  ", " "))
+        return _bare(tokens, place, typed, f"until {day} ".replace("  ", " "))
     hours, _, minutes = token.text.partition(":")
-    return _When("", _time(hours, minutes or "0", half, said), beyond)
+    return _When("", _time(hours, minutes or "0", half, typed), beyond)
 
 
 def _meridiem(tokens: Sequence[Token], place: int) -> tuple[str, int]:
@@ -127,19 +127,19 @@ def _meridiem(tokens: Sequence[Token], place: int) -> tuple[str, int]:
     return "", place
 
 
-def _time(hours: str, minutes: str, half: str, said: str) -> time:
+def _time(hours: str, minutes: str, half: str, typed: str) -> time:
     if not (hours.isdecimal() and len(hours) <= 2 and minutes.isdecimal() and int(minutes) < 60):
-        raise BadDuration(said, _NOT_A_TIME + _EXAMPLES)
+        raise BadDuration(typed, _NOT_A_TIME + _EXAMPLES)
     hour = int(hours)
     if (half and not 1 <= hour <= 12) or hour > 23:
         likely = "until tomorrow 00:00" if (hour, int(minutes)) == (24, 0) else ""
-        raise BadDuration(said, _NOT_A_TIME + ("" if likely else _EXAMPLES), likely=likely)
+        raise BadDuration(typed, _NOT_A_TIME + ("" if likely else _EXAMPLES), likely=likely)
     if half:
         hour = hour % 12 + (12 if half == "pm" else 0)
     return time(hour, int(minutes))
 
 
-def _bare(tokens: Sequence[Token], place: int, said: str, until: str) -> _When:
+def _bare(tokens: Sequence[Token], place: int, typed: str, until: str) -> _When:
     """`until 18` is 18:00; `until 6`, `until 2h` and `until 18.00` have two readings."""
     token, following = at(tokens, place), at(tokens, place + 1)
     hour = int(token.text) if token.text.isdecimal() and len(token.text) < 3 else 99
@@ -147,16 +147,16 @@ def _bare(tokens: Sequence[Token], place: int, said: str, until: str) -> _When:
     if 13 <= hour <= 23 and not glued and not _has_unit(tokens, place):
         return _When("", time(hour), place + 1)
     if 13 <= hour <= 23 and following.text in ("h", "uhr"):
-        raise BadDuration(f"{said}{following.raw}", _NOT_A_TIME, likely=f"{until}{hour}:00")
+        raise BadDuration(f"{typed}{following.raw}", _NOT_A_TIME, likely=f"{until}{hour}:00")
     if _has_unit(tokens, place) and (length := read_length(tokens, place)):
         span = shown(tokens, place, length.beyond)
         raise BadDuration(f"until {span}", _NOT_A_TIME, likely=span)
     dotted = token.text.replace(",", ".").split(".")
     if len(dotted) == 2 and int(dotted[0][:3]) < 24 and len(dotted[1]) == 2:
-        raise BadDuration(said, _NOT_A_TIME, likely=f"{until}{dotted[0]}:{dotted[1]}")
+        raise BadDuration(typed, _NOT_A_TIME, likely=f"{until}{dotted[0]}:{dotted[1]}")
     likely = f"{until}{hour + 12 if hour < 12 else hour}:00" if 1 <= hour <= 12 else ""
     raise BadDuration(
-        said, _NOT_A_TIME + ("" if likely else _EXAMPLES), likely=likely, sure=not glued
+        typed, _NOT_A_TIME + ("" if likely else _EXAMPLES), likely=likely, sure=not glued
     )
 
 
@@ -170,25 +170,25 @@ def _has_unit(tokens: Sequence[Token], place: int) -> bool:
 def _not_a_time(tokens: Sequence[Token], place: int) -> BadDuration:
     token = at(tokens, place)
     spoken = _SPOKEN.get(token.text, "")
-    said = shown(tokens, place, place + 1) or "until"
-    said = f"until {said}" if said != "until" else said
+    typed = shown(tokens, place, place + 1) or "until"
+    typed = f"until {typed}" if typed != "until" else typed
     if spoken:
-        return BadDuration(said, _NOT_A_TIME, likely=f"until {spoken}")
-    return BadDuration(said, _NOT_A_TIME + _EXAMPLES, sure=token.text in ("next", "end"))
+        return BadDuration(typed, _NOT_A_TIME, likely=f"until {spoken}")
+    return BadDuration(typed, _NOT_A_TIME + _EXAMPLES, sure=token.text in ("next", "end"))
 
 
-def _refuse_zone(tokens: Sequence[Token], when: _When, said: str, tz: str) -> None:
+def _refuse_zone(tokens: Sequence[Token], when: _When, typed: str, tz: str) -> None:
     """Refuses `18:00 UTC`: times are in the person's own zone, and another zone must not be
     ignored."""
     zone = at(tokens, when.beyond)
     if when.clock is not None and zone.text in _ZONES:
-        text = f"{said}{' ' if zone.gap else ''}{zone.raw}"
+        text = f"{typed}{' ' if zone.gap else ''}{zone.raw}"
         raise BadDuration(
             text, f"names a time zone; write the time in yours, which Slack says is {tz}"
         )
 
 
-def _date(word: str, today: date, said: str) -> date:
+def _date(word: str, today: date, typed: str) -> date:
     if word in _WEEKDAYS:
         return today + timedelta(days=(_WEEKDAYS[word] - today.weekday()) % 7)
     if word in ("", *_NEAR):
@@ -198,30 +198,30 @@ def _date(word: str, today: date, said: str) -> date:
             return date(*(int(part) for part in word.split("-")))
     except ValueError:
         pass
-    raise BadDuration(said, _NOT_A_TIME + _EXAMPLES)
+    raise BadDuration(typed, _NOT_A_TIME + _EXAMPLES)
 
 
-def _seconds_to(day: date, clock: time, zone: ZoneInfo, said: str, now: int) -> int:
+def _seconds_to(day: date, clock: time, zone: ZoneInfo, typed: str, now: int) -> int:
     try:
         wall = datetime.combine(day, clock)
         end = int(wall.replace(tzinfo=zone).timestamp())
         exists = datetime.fromtimestamp(end, UTC).astimezone(zone).replace(tzinfo=None) == wall
     except (ValueError, OverflowError):
-        raise BadDuration(said, _NOT_A_TIME + _EXAMPLES) from None
+        raise BadDuration(typed, _NOT_A_TIME + _EXAMPLES) from None
     if not exists:
-        raise BadDuration(said, "does not exist: the clocks skip it that day; write another time")
+        raise BadDuration(typed, "does not exist: the clocks skip it that day; write another time")
     return end - now
 
 
-def _past(when: _When, clock: time, said: str, now: int, tz: str) -> BadDuration:
+def _past(when: _When, clock: time, typed: str, now: int, tz: str) -> BadDuration:
     """The error for a past end, with the likely meaning: the afternoon for `6:00`, else the same
     time tomorrow."""
     if when.day not in ("", "today"):
         return BadDuration(
-            said, "is already past; write for example until tomorrow 09:00", sure=False
+            typed, "is already past; write for example until tomorrow 09:00", sure=False
         )
     local = datetime.fromtimestamp(now, find_zone(tz)).time()
     later = clock.replace(hour=(clock.hour + 12) % 24)
-    if 0 < clock.hour < 10 and ":" in said and f" 0{clock.hour}" not in said and later > local:
-        return BadDuration(said, "is already past", likely=f"until {later:%H:%M}")
-    return BadDuration(said, "is already past", likely=f"until tomorrow {clock:%H:%M}")
+    if 0 < clock.hour < 10 and ":" in typed and f" 0{clock.hour}" not in typed and later > local:
+        return BadDuration(typed, "is already past", likely=f"until {later:%H:%M}")
+    return BadDuration(typed, "is already past", likely=f"until tomorrow {clock:%H:%M}")

@@ -447,8 +447,8 @@ class Comparer:
         effect = _effect(old.result, new.result)
         if effect is not None and counts:
             unsure = old if new.result is not Result.UNKNOWN else new
-            told = unsure if effect is Effect.UNKNOWN else new
-            self.found.add(past, effect, told.because)
+            outcome = unsure if effect is Effect.UNKNOWN else new
+            self.found.add(past, effect, outcome.because)
 
 
 def _effect(old: Result, new: Result) -> Effect | None:

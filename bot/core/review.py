@@ -87,7 +87,7 @@ class Item:
     """One line of the list. `about` is the id of a grant or onboarding, or a reference of
     roles.toml; `role` is "" for an onboarding. `holders` are the people who have it, nobody for
     `everyone`. `facts` are what the list says of it, `by_default` is what happens at the due date.
-    `gone_at` is when it was found to be over."""
+    `over_at` is when it was found to be over."""
 
     number: int
     kind: ItemKind
@@ -100,7 +100,7 @@ class Item:
     decided_at: int | None = None
     decided_by: str = ""
     reason: str = ""
-    gone_at: int | None = None
+    over_at: int | None = None
 
     @property
     def person(self) -> str:

@@ -76,7 +76,7 @@ def _about(item: Item, people: Mapping[str, Person]) -> tuple[str, ...]:
 
 
 def _decided(item: Item) -> tuple[str, ...]:
-    still = item.gone_at is None
+    still = item.over_at is None
     return (
         item.state,
         item.decision,

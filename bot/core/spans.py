@@ -158,8 +158,8 @@ def _bounded(
     second = _second(tokens, beyond + 1)
     if second is not None and second.seconds > found.seconds:
         likely = format_duration(second.seconds)
-    said = shown(tokens, first, second.beyond if second else _word_end(tokens, beyond))
-    raise BadDuration(said, NOT_ONE, likely=likely)
+    typed = shown(tokens, first, second.beyond if second else _word_end(tokens, beyond))
+    raise BadDuration(typed, NOT_ONE, likely=likely)
 
 
 def _second(tokens: Sequence[Token], place: int) -> Length | None:

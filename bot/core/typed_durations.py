@@ -105,11 +105,11 @@ def _unit(tokens: Sequence[Token], place: int) -> str:
 
 
 def _checked(tokens: Sequence[Token], place: int, seconds: int, beyond: int) -> Length:
-    said = shown(tokens, place, beyond)
+    typed = shown(tokens, place, beyond)
     if seconds > LONGEST:
-        raise too_long(said)
+        raise too_long(typed)
     if seconds <= 0:
-        raise BadDuration(said, "is zero; write for example 30m, 2h, 2h30m or 3d")
+        raise BadDuration(typed, "is zero; write for example 30m, 2h, 2h30m or 3d")
     return Length(seconds, beyond)
 
 
@@ -138,8 +138,8 @@ def _colon(tokens: Sequence[Token], place: int) -> Length:
     if not token.text.isascii() or int(minutes) > 59:
         raise BadDuration(token.raw, NOT_ONE)
     if following.text in MERIDIEM and len(following.text) == 2:
-        said = shown(tokens, place, place + 2)
-        raise BadDuration(said, NOT_ONE, likely=f"until {said}", sure=False)
+        typed = shown(tokens, place, place + 2)
+        raise BadDuration(typed, NOT_ONE, likely=f"until {typed}", sure=False)
     if len(hours) == 2:
         likely = f"until {token.text}" if int(hours) < 24 else ""
         raise BadDuration(token.raw, NOT_ONE, likely=likely, sure=False)
@@ -165,14 +165,14 @@ def _part(tokens: Sequence[Token], place: int, smallest: int) -> _Part | None:
     number, unit = at(tokens, place), _unit(tokens, place + 1)
     if number.kind != "number" or not number.text.isascii() or not unit or UNITS[unit] >= smallest:
         return None
-    said = shown(tokens, place, place + 2)
+    typed = shown(tokens, place, place + 2)
     if at(tokens, place + 1).raw == "M" and smallest == LONGEST:
-        raise BadDuration(said, NOT_ONE, likely=f"{number.text}m", sure=False)
+        raise BadDuration(typed, NOT_ONE, likely=f"{number.text}m", sure=False)
     whole, _, decimals = number.text.replace(",", ".").partition(".")
     if len(whole) > _MOST_DIGITS:
-        raise too_long(said)
+        raise too_long(typed)
     if len(decimals) > 2:
-        raise BadDuration(said, NOT_ONE)
+        raise BadDuration(typed, NOT_ONE)
     seconds = int(whole + decimals) * UNITS[unit] // 10 ** len(decimals)
     return _Part(seconds, unit, place + 2, not decimals)
 
@@ -207,9 +207,9 @@ def _no_unit(tokens: Sequence[Token], place: int) -> Length | None:
     """Refuses a number that may be a duration; `5xx`, `10%` and `192.168.0.1` are left to the
     reason."""
     number, following = at(tokens, place), at(tokens, place + 1)
-    said = shown(tokens, place, place + 2)
+    typed = shown(tokens, place, place + 2)
     if following.kind == "word" and (likely := _nearly(number, following)):
-        raise BadDuration(said, NOT_ONE, likely=likely, sure=following.text not in MERIDIEM)
+        raise BadDuration(typed, NOT_ONE, likely=likely, sure=following.text not in MERIDIEM)
     if (
         following.text in _RANGE
         and at(tokens, place + 2).kind == "number"
@@ -218,7 +218,7 @@ def _no_unit(tokens: Sequence[Token], place: int) -> Length | None:
         longer = f"{at(tokens, place + 2).text}{unit}"
         raise BadDuration(shown(tokens, place, place + 4), NOT_ONE, likely=longer)
     if not number.text.isascii() and _unit(tokens, place + 1):
-        raise BadDuration(said, "is not a duration; write it with the digits 0 to 9")
+        raise BadDuration(typed, "is not a duration; write it with the digits 0 to 9")
     if _alone(tokens, place):
         raise BadDuration(number.raw, NOT_ONE, likely=_bare(number.text), sure=False)
     return None

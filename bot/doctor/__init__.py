@@ -172,7 +172,7 @@ def database(deployment: Deployment) -> Iterator[Finding]:
                 " NTP on",
             )
         number, trouble = check_head(base.world)
-        told = (
+        text = (
             f"the newest record, {number}, is sealed with one of the keys"
             if number
             else "no records yet"
@@ -180,7 +180,7 @@ def database(deployment: Deployment) -> Iterator[Finding]:
         yield (
             fail("audit log", f"{trouble}: run `access-bot audit verify`")
             if trouble
-            else ok("audit log", told)
+            else ok("audit log", text)
         )
     except SchemaMismatch as error:
         yield fail("database", str(error)) if error.newer else warn("database", str(error))

@@ -22,7 +22,7 @@ class NightlyCheckup:
         self._deployment = Deployment(base, client, wall)
         self._world = base.world.via(Source.CLOCK)
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Makes the checks if they are due and no other process makes them. Raises
         StorageUnavailable."""
         if not claim_checkup(self._world):

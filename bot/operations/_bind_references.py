@@ -35,19 +35,19 @@ def report_group_changes(
     """Records who joined or left the groups that roles.toml names, and notifies the security
     channel. `asked` are the references that Slack was asked about before: a new group is a change
     if its reference resolved to nobody until now."""
-    told = []
+    moved = []
     for group, names in sorted(_named(u, before, after).items()):
         was, now = (
             groups[group][1] if group in groups else frozenset() for groups in (before, after)
         )
         if was != now and (group in before or any(name in asked for name in names)):
-            told.append(
+            moved.append(
                 _record_change(
                     u, group, names, sorted(now - was), sorted(was - now), group in after
                 )
             )
-    if told:
-        u.notify_leads("groups_changed", groups=told[:MOST_GROUPS], count=len(told))
+    if moved:
+        u.notify_leads("groups_changed", groups=moved[:MOST_GROUPS], count=len(moved))
 
 
 def _named(u: UnitOfWork, *readings: people.Groups) -> Mapping[str, list[str]]:

@@ -37,13 +37,13 @@ class _Seen(NamedTuple):
 
 def first_place(u: UnitOfWork, grant: Grant, address: str, agent: str = "") -> dict[str, Any]:
     """Keeps the place of a first use; returns the facts about it for the record."""
-    said: dict[str, Any] = {"source_address": address}
+    facts: dict[str, Any] = {"source_address": address}
     if is_on_call(u, grant.person):
-        said["on_call"] = True
+        facts["on_call"] = True
     if (seen := _see(u, grant, address, agent)) is None:
-        return said
+        return facts
     places.keep(u.db, seen.place, u.now)
-    return said | _on_record(seen)
+    return facts | _on_record(seen)
 
 
 def later_place(u: UnitOfWork, grant: Grant, system: str, address: str, agent: str = "") -> None:

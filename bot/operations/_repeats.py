@@ -42,20 +42,20 @@ def summed(found: Sequence[repeats.Repeats]) -> list[Entry]:
     for each in found:
         if each.times:
             known = json.loads(each.entry)
-            told = {
+            repetitions = {
                 "repeated": each.times,
                 "since": rfc3339(each.since),
                 "until": rfc3339(each.last),
             }
             first = Entry(**{**known, "event": Event(known["event"])})
-            entries.append(replace(first, detail={**(first.detail or {}), **told}))
+            entries.append(replace(first, detail={**(first.detail or {}), **repetitions}))
     return entries
 
 
 def _words(entry: Entry) -> tuple[str, ...]:
     """Returns the words that repetitions of a refusal share. The typed reason is not among them."""
     detail = entry.detail or {}
-    said = (str(detail.get(name, "")) for name in ("action", "why"))
+    words = (str(detail.get(name, "")) for name in ("action", "why"))
     return (
         entry.event,
         entry.actor,
@@ -64,7 +64,7 @@ def _words(entry: Entry) -> tuple[str, ...]:
         entry.system,
         entry.request,
         entry.grant,
-        *said,
+        *words,
     )
 
 

@@ -319,8 +319,8 @@ class UnitOfWork(Snapshot):
         if actor == SYSTEM:
             self.entries.append(entry)
         else:
-            said = {"source": self.world.source, "action": "several", "why": MANY}
-            beyond = Entry(Event.ACTION_REFUSED, actor, detail=said)
+            facts = {"source": self.world.source, "action": "several", "why": MANY}
+            beyond = Entry(Event.ACTION_REFUSED, actor, detail=facts)
             self.entries += counted(self.db, self.now, f"refused {actor}", entry, beyond)
         return refused
 

@@ -18,7 +18,7 @@ Verb = Callable[[World, Json], Any]
 GATE_BREAK_SECONDS = 5.0
 
 
-def _told(world: World, kind: str, user: User) -> Json:
+def _changed(world: World, kind: str, user: User) -> Json:
     shown = user_json(user, True)
     world.workspace.changed(kind, user=user.id)
     world.events.emit({"type": kind, "user": shown})
@@ -32,7 +32,7 @@ def create_user(world: World, asked: Json) -> Json:
     asked.setdefault("email", f"{asked['name']}@example.com")
     user = User(**asked)
     world.workspace.users[user.id] = user
-    return _told(world, "team_join", user) if join else user_json(user, True)
+    return _changed(world, "team_join", user) if join else user_json(user, True)
 
 
 def change_user(world: World, asked: Json) -> Json:
@@ -42,7 +42,7 @@ def change_user(world: World, asked: Json) -> Json:
         if not hasattr(user, name):
             raise SlackError("unknown_field", field=name)
         setattr(user, name, value)
-    return _told(world, "user_change", user)
+    return _changed(world, "user_change", user)
 
 
 def group_of(world: World, ref: str) -> Group:

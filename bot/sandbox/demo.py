@@ -48,24 +48,24 @@ class Demo:
     def refused_first(self) -> None:
         status, _ = self.page.visit()
         _expect(status == 401, f"the page answered {status} without a token")
-        _tell("the page", "401: nobody gets in without a token")
+        _print("the page", "401: nobody gets in without a token")
 
     def ask(self) -> None:
         outcome = self.ana.command(self.command, f"request shop-admin {DURATION} {REASON}")
         _expect(outcome.ok and bool(outcome.messages), f"no answer to the command: {outcome}")
-        _tell("Ana, visible only to her", outcome.text)
+        _print("Ana, visible only to her", outcome.text)
 
     def see(self) -> None:
         self.message = self.ben.wait_message("#access-approvals", "Ana Souza", timeout=PATIENCE)
-        _tell("#access-approvals", self.ben.plain(self.message))
+        _print("#access-approvals", self.ben.plain(self.message))
 
     def approve(self) -> None:
         outcome = self.ben.click(self.message, "Approve")
         _expect(outcome.ok, f"the click failed: {outcome}")
         self.ana.wait_dm("Show credentials", timeout=PATIENCE)
         changed = self.ben.wait_for(self._decided, PATIENCE)
-        _tell("#access-approvals, in place", self.ben.plain(changed))
-        _tell("Ana, by direct message", self.ana.plain(self.ana.dms()[-1]))
+        _print("#access-approvals, in place", self.ben.plain(changed))
+        _print("Ana, by direct message", self.ana.plain(self.ana.dms()[-1]))
 
     def _decided(self) -> Json | None:
         now = next(
@@ -78,7 +78,7 @@ class Demo:
         self.token = self._show()
         status, text = self.page.visit(self.token)
         _expect(status == 200, f"the page answered {status} to a valid token")
-        _tell("the page", f"200: {text}")
+        _print("the page", f"200: {text}")
 
     def _show(self) -> str:
         """Opens the credentials from the newest message with the button."""
@@ -89,17 +89,17 @@ class Demo:
         token = _preformatted(view)
         shown = self.ana.plain(view).replace(token, token[:12] + "…")
         self.ana.close_view()
-        _tell("Ana, in a modal", shown)
+        _print("Ana, in a modal", shown)
         return token
 
     def remind(self) -> None:
         reminder = self.ana.wait_dm("Renew", timeout=PATIENCE)
         reminder = self.ana.wait_for(self._reminder, PATIENCE)
-        _tell("Ana, by direct message", self.ana.plain(reminder))
+        _print("Ana, by direct message", self.ana.plain(reminder))
         outcome = self.ana.click(reminder, "Renew")
         _expect(outcome.ok, f"the renewal failed: {outcome}")
         renewed = self.ana.wait_dm("enewed", timeout=PATIENCE)
-        _tell("Ana, by direct message", self.ana.plain(renewed))
+        _print("Ana, by direct message", self.ana.plain(renewed))
 
     def _reminder(self) -> Json | None:
         """Its buttons are Renew and I'm done, and no credentials."""
@@ -118,14 +118,14 @@ class Demo:
             time.sleep(0.02)
         late = time.time() - ends_at
         _expect(-1 < late < 1.5, f"the page closed {late:+.2f} s from the end")
-        _tell(
+        _print(
             "the page",
             f"401: closed {abs(late) * 1000:.0f} ms {'after' if late >= 0 else 'before'} the end",
         )
         ended = self.ana.wait_dm("ended", timeout=PATIENCE)
-        _tell("Ana, by direct message", self.ana.plain(ended))
-        told = self.ben.wait_message("#access-approvals", "Ended", timeout=PATIENCE)
-        _tell("#access-approvals, the same message", self.ben.plain(told))
+        _print("Ana, by direct message", self.ana.plain(ended))
+        message = self.ben.wait_message("#access-approvals", "Ended", timeout=PATIENCE)
+        _print("#access-approvals, the same message", self.ben.plain(message))
 
     def _ends_at(self) -> float:
         listed = self._command("grants", "list", "--json")
@@ -134,13 +134,13 @@ class Demo:
     def break_glass(self) -> None:
         outcome = self.emi.command(self.command, f"emergency shop-admin 15m {OUTAGE}")
         _expect(outcome.ok, f"no answer to the command: {outcome}")
-        _tell("Emi, visible only to her", outcome.text)
+        _print("Emi, visible only to her", outcome.text)
         offer = self.emi.wait_dm("Show credentials", timeout=PATIENCE)
-        _tell("Emi, by direct message", self.emi.plain(offer))
+        _print("Emi, by direct message", self.emi.plain(offer))
         self.message = self.chiara.wait_message("#access-security", OUTAGE, timeout=PATIENCE)
-        _tell("#access-security", self.chiara.plain(self.message))
+        _print("#access-security", self.chiara.plain(self.message))
         skipped = self.ben.wait_dm("without approval", timeout=PATIENCE)
-        _tell("Ben, an approver whom nobody asked", self.ben.plain(skipped))
+        _print("Ben, an approver whom nobody asked", self.ben.plain(skipped))
 
     def review(self) -> None:
         outcome = self.chiara.click(self.message, "Sign review")
@@ -149,17 +149,17 @@ class Demo:
         outcome = self.chiara.fill_and_submit({"Conclusion": CONCLUSION})
         _expect(outcome.ok, f"the review was not signed: {outcome}")
         signed = self.chiara.wait_message("#access-security", CONCLUSION, timeout=PATIENCE)
-        _tell("#access-security, in place", self.chiara.plain(signed))
+        _print("#access-security, in place", self.chiara.plain(signed))
         ended = self.emi.wait_dm("the emergency was closed", timeout=PATIENCE)
-        _tell("Emi, by direct message", self.emi.plain(ended))
+        _print("Emi, by direct message", self.emi.plain(ended))
 
     def audit(self) -> None:
         outcome = self.chiara.command(self.command, "audit @ana since:1h")
         _expect(
             "grant:access:ended" in outcome.text, f"the end is not in the audit log: {outcome.text}"
         )
-        _tell("Chiara, a lead, visible only to her", outcome.text)
-        _tell("access-bot audit verify", self._command("audit", "verify"))
+        _print("Chiara, a lead, visible only to her", outcome.text)
+        _print("access-bot audit verify", self._command("audit", "verify"))
 
     def _command(self, *words: str) -> str:
         run = self.bot.command(*words)
@@ -271,7 +271,7 @@ def _expect(holds: bool, otherwise: str) -> None:
         raise DemoFailed(otherwise)
 
 
-def _tell(where: str, text: str) -> None:
+def _print(where: str, text: str) -> None:
     """Prints the view of one person, or of everybody in a channel."""
     print(f"  {where}:")
     print(textwrap.indent(text.strip(), "    │ "), flush=True)

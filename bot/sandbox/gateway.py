@@ -59,15 +59,16 @@ frame-ancestors 'none'" always;
       add_header Cache-Control no-store always;
     }}
     location = /signin.html {{ internal; auth_request off; {kept_out} root {shop}; }}
-{telling}    location /shop/ {{ auth_request off; alias {shop}/public/; }}
+{notifying}    location /shop/ {{ auth_request off; alias {shop}/public/; }}
   }}
 }}
 """
 # nginx copies its decisions to the workspace, without a header of the visitor: the token
 # stays here.
-TELLING = """
+NOTIFYING = """
     location = {path} {{
-      internal; auth_request off; proxy_pass http://{told}/sandbox/gate_answered; proxy_method POST;
+      internal; auth_request off; proxy_pass http://{workspace}/sandbox/gate_answered;
+      proxy_method POST;
       proxy_set_body '{{"open": {open}, "who": "$user"}}';
       proxy_set_header Content-Type application/json;
       proxy_pass_request_headers off; proxy_connect_timeout 1s; proxy_read_timeout 1s;
@@ -76,7 +77,7 @@ TELLING = """
 # The page counts down on the workspace's clock, which may be ahead of the browser's.
 TIME = """
     location = /shop/clock {{
-      auth_request off; proxy_pass http://{told}/page/now; proxy_pass_request_headers off;
+      auth_request off; proxy_pass http://{workspace}/page/now; proxy_pass_request_headers off;
       proxy_connect_timeout 1s; proxy_read_timeout 1s;
     }}
 """
@@ -106,7 +107,7 @@ class Page:
 
 
 @contextlib.contextmanager
-def guarded_page(folder: Path, auth: str, system: str, told: str = "") -> Iterator[Page]:
+def guarded_page(folder: Path, auth: str, system: str, workspace: str = "") -> Iterator[Page]:
     """Runs nginx in front of a page until the block ends; `auth` is the bot's `host:port`, `told`
     the workspace's.
 
@@ -116,7 +117,7 @@ def guarded_page(folder: Path, auth: str, system: str, told: str = "") -> Iterat
     page = Page(free_port())
     config = folder / "nginx.conf"
     names = {"folder": folder, "port": page.port, "auth": auth, "system": system, "shop": SHOP}
-    config.write_text(CONFIG.format(**names, **_telling(told)))
+    config.write_text(CONFIG.format(**names, **_notifying(workspace)))
     command = [
         sys.executable,
         "-I",
@@ -135,14 +136,20 @@ def guarded_page(folder: Path, auth: str, system: str, told: str = "") -> Iterat
         yield page  # at the end of the block its input is closed, and that ends it
 
 
-def _telling(told: str) -> dict[str, str]:
+def _notifying(workspace: str) -> dict[str, str]:
     """The parts of the configuration that notify the workspace; empty without one."""
-    if not told:
-        return {"let_in": "", "kept_out": "", "telling": ""}
+    if not workspace:
+        return {"let_in": "", "kept_out": "", "notifying": ""}
     answers = ((LET_IN, "true"), (KEPT_OUT, "false"))
-    telling = "".join(TELLING.format(path=path, told=told, open=opened) for path, opened in answers)
-    telling += TIME.format(told=told)
-    return {"let_in": f"mirror {LET_IN};", "kept_out": f"mirror {KEPT_OUT};", "telling": telling}
+    notifying = "".join(
+        NOTIFYING.format(path=path, workspace=workspace, open=opened) for path, opened in answers
+    )
+    notifying += TIME.format(workspace=workspace)
+    return {
+        "let_in": f"mirror {LET_IN};",
+        "kept_out": f"mirror {KEPT_OUT};",
+        "notifying": notifying,
+    }
 
 
 def nginx_command() -> list[str]:

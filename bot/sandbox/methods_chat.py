@@ -27,12 +27,12 @@ def with_ids(blocks: list[Json]) -> list[Json]:
     Unchanged content keeps its ids when it is published again, so that a press in that moment still
     works."""
     blocks = copy.deepcopy(blocks)
-    told: Counter[str] = Counter()
+    times: Counter[str] = Counter()
     for block in blocks:
         if "block_id" not in block:
             whole = json.dumps(block, sort_keys=True)
-            told[whole] += 1
-            block["block_id"] = hashlib.sha256(f"{told[whole]} {whole}".encode()).hexdigest()[:10]
+            times[whole] += 1
+            block["block_id"] = hashlib.sha256(f"{times[whole]} {whole}".encode()).hexdigest()[:10]
         inside = [block.get("element"), block.get("accessory"), *(block.get("elements") or [])]
         for element in [*inside, *(block.get("actions") or [])]:
             if isinstance(element, dict) and block["type"] in {

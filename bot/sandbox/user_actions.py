@@ -76,10 +76,10 @@ async def command(world: World, asked: Json) -> Json:
     delivery = await world.events.deliver("slash_commands", payload)
     if delivery.outcome != ACKED:
         words = f'{asked["command"]} failed with the error "{delivery.outcome}"'
-        told = world.workspace.whisper(
+        whisper = world.workspace.whisper(
             user.id, payload["channel_id"], {"user": "USLACKBOT", "text": words}
         )
-        return outcome(world, user, delivery, messages=[told])
+        return outcome(world, user, delivery, messages=[whisper])
     shown = _shown_ack(world, user, payload["channel_id"], delivery.ack)
     for message in shown.get("messages", []):
         answered(world, payload["response_url"], message)

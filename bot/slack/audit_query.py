@@ -35,7 +35,7 @@ def page(world: Context, by: str, filters: Filters, before: int | None) -> dict[
         return answers.refused(found.reason)
     records = found[:PAGE]
     older = older_value(filters, records[-1].seq) if len(found) > PAGE else None
-    return audit_table.render(records, said(filters), older, world.now())
+    return audit_table.render(records, as_words(filters), older, world.now())
 
 
 def person_named(world: Context, word: str) -> str | None:
@@ -60,7 +60,7 @@ def parse_filters(world: Context, words: list[str], tz: str) -> Filters | Refuse
     return Filters(**found)
 
 
-def said(filters: Filters) -> str:
+def as_words(filters: Filters) -> str:
     """The filters as the words of a command, times in UTC."""
     given = {name: value for name, value in asdict(filters).items() if value is not None}
     return " ".join(f"{name}:{_SHOWN.get(name, str)(value)}" for name, value in given.items())

@@ -86,7 +86,7 @@ def answer_window(ctx: ListenerContext, form: Submission) -> dict[str, Any]:
     confirm_shown(ctx.world, shown, form.window)
     answers = ctx.ask_systems(shown.orders, _given(form))
     wait(answers.values(), AT_ONCE)
-    known = {system: _said(answer) for system, answer in answers.items() if answer.done()}
+    known = {system: _finished(answer) for system, answer in answers.items() if answer.done()}
     if late := {system: answer for system, answer in answers.items() if system not in known}:
         window = CredentialsWindow(ctx, Opened(form.window, ""), shown, view, known)
         after = threading.Timer(ACKED, window.await_all, [late])
@@ -102,7 +102,7 @@ def _given(form: Submission) -> dict[str, str]:
     }
 
 
-def _said(answer: Future[CredentialAnswer]) -> CredentialAnswer:
+def _finished(answer: Future[CredentialAnswer]) -> CredentialAnswer:
     return OVERTAKEN if answer.cancelled() else answer.result()
 
 
@@ -117,7 +117,7 @@ class CredentialsWindow:
         view: GrantView,
         known: Mapping[str, CredentialAnswer],
     ) -> None:
-        self._desk, self._opened, self._shown, self._view = ctx, opened, shown, view
+        self._ctx, self._opened, self._shown, self._view = ctx, opened, shown, view
         self._known, self._seen = dict(known), len(known)
         self._lock, self._over = threading.Lock(), False
 
@@ -130,7 +130,7 @@ class CredentialsWindow:
     def _came(self, system: str, answer: Future[CredentialAnswer]) -> None:
         if answer.cancelled() and not self._opened.hash:
             return  # the holder submitted it again, so that answer is newer
-        self._known[system] = _said(answer)
+        self._known[system] = _finished(answer)
         with self._lock:
             if len(self._known) > self._seen and not self._over:
                 self._seen = len(self._known)
@@ -140,7 +140,7 @@ class CredentialsWindow:
         """Changes the window, unless its hash shows that something else has changed it."""
         for _ in range(TRIES):
             try:
-                self._opened = change_window(self._desk, self._opened, view)
+                self._opened = change_window(self._ctx, self._opened, view)
                 break
             except SystemUnavailable as error:
                 if isinstance(error, OutcomeUnknown):
@@ -159,5 +159,5 @@ class CredentialsWindow:
         if refused.code not in USUAL:
             log.error("Slack did not take the window for %s: %s", self._shown.grant.id, refused)
             update_view(
-                self._desk, self._opened.id, "", request_modal.notice("Not possible", NOT_TAKEN)
+                self._ctx, self._opened.id, "", request_modal.notice("Not possible", NOT_TAKEN)
             )

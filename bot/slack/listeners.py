@@ -282,11 +282,13 @@ def _by_modal(ctx: ListenerContext, body: Body, said: Reply) -> Reply:
     """Opens a modal with the message, because the reply to a press can't carry text. If the trigger
     was used already, queues a private reply."""
     try:
-        told = open_view(ctx, trigger_in(body), request_modal.notice("Not possible", said["text"]))
+        is_shown = open_view(
+            ctx, trigger_in(body), request_modal.notice("Not possible", said["text"])
+        )
     except Exception:
         log.exception("no window could be opened")
-        told = False
-    if not told:
+        is_shown = False
+    if not is_shown:
         queue_reply(ctx.world, sender_in(body), "", "text", text=said["text"])
     return {}
 

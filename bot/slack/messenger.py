@@ -32,10 +32,10 @@ from bot.operations.messages.direct_notes import (
     LASTING,
     REMINDER,
     DirectNote,
-    Told,
-    describe_told,
+    ShownNote,
+    describe_notes,
+    record_notes,
     record_shown,
-    record_told,
 )
 from bot.operations.messages.keep_channels import refresh_done
 from bot.operations.messages.lost_copies import CLOSED, record_closed
@@ -48,7 +48,7 @@ from bot.operations.messages.private_answers import (
 )
 from bot.operations.messages.record_posted import (
     reader_of,
-    record_leads_told,
+    record_leads_notified,
     record_posted,
     record_reminded,
 )
@@ -238,23 +238,24 @@ class Messenger:
 
     def notify_person(self, work: Work) -> None:
         """Notes and reminders for one person, except those that are no longer true."""
-        said = [
+        current = [
             (row.kind, row.data, message)
             for row in work.rows
             if (message := self._direct(row.kind, row.data)) is not None
         ]
-        if not said:
+        if not current:
             return
-        notes = _notes([(kind, data) for kind, data, _ in said], self._world.now())
+        notes = _notes([(kind, data) for kind, data, _ in current], self._world.now())
         messages = [
-            self._told(note, message) for note, (_, _, message) in zip(notes, said, strict=True)
+            self._one_note(note, message)
+            for note, (_, _, message) in zip(notes, current, strict=True)
         ]
         answer = self.post(work.data["person"], direct_messages.join(messages))
         posted = [replace(note, channel=answer["channel"], ts=answer["ts"]) for note in notes]
-        reminded = [data["grant"] for kind, data, _ in said if kind is Kind.REMIND]
-        work.finish(_record_told, posted, reminded)
+        reminded = [data["grant"] for kind, data, _ in current if kind is Kind.REMIND]
+        work.finish(_record_notes, posted, reminded)
 
-    def _told(self, note: DirectNote, message: Message) -> Message:
+    def _one_note(self, note: DirectNote, message: Message) -> Message:
         """A note that a later note of the same message supersedes is shown as past."""
         overtaken = note.past and note.note not in LASTING
         view = describe_grant(self._world, note.grant) if overtaken and note.grant else None
@@ -263,27 +264,27 @@ class Messenger:
     def update_direct(self, work: Work) -> None:
         """Removes the buttons of past notes, and shows the others as they are now."""
         channel, ts = work.data["channel"], work.data["ts"]
-        told = describe_told(self._world, channel, ts)
-        if not told:
+        sent = describe_notes(self._world, channel, ts)
+        if not sent:
             return
-        self._show(channel, ts, direct_messages.join([self._as_now(each) for each in told]))
-        past = [each.note.place for each in told if each.past]
+        self._show(channel, ts, direct_messages.join([self._as_now(each) for each in sent]))
+        past = [each.note.place for each in sent if each.past]
         work.finish(record_shown, channel, ts, past)
 
-    def _as_now(self, told: Told) -> Message:
-        note, now = told.note, self._world.now()
-        if told.request is not None:
-            if told.past and note.note not in LASTING:
-                return direct_messages.past_request_note(told.request)
-            return direct_messages.request_note(note.note, told.request, now)
-        if told.grant is None:
+    def _as_now(self, sent: ShownNote) -> Message:
+        note, now = sent.note, self._world.now()
+        if sent.request is not None:
+            if sent.past and note.note not in LASTING:
+                return direct_messages.past_request_note(sent.request)
+            return direct_messages.request_note(note.note, sent.request, now)
+        if sent.grant is None:
             return answers.text("This is about access that is no longer on record.")
-        if told.past and note.note not in LASTING:
-            return direct_messages.past_note(note.note, note.at, told.grant)
+        if sent.past and note.note not in LASTING:
+            return direct_messages.past_note(note.note, note.at, sent.grant)
         if note.note == REMINDER:
-            return direct_messages.reminder(told.grant, now)
+            return direct_messages.reminder(sent.grant, now)
         return direct_messages.grant_note(
-            note.note, replace(told.grant, why=note.why, until=note.until), now
+            note.note, replace(sent.grant, why=note.why, until=note.until), now
         )
 
     def _direct(self, kind: Kind, data: Data) -> Message | None:
@@ -304,10 +305,10 @@ class Messenger:
 
     def notify_security(self, work: Work) -> None:
         notes = [row.data for row in work.rows]
-        said = [security_notes.render(data["note"], data) for data in notes]
-        self.post(work.data["channel"], direct_messages.join(said))
-        if told := [(str(d["note"]), str(d["grant"])) for d in notes if "grant" in d]:
-            work.finish(record_leads_told, told)
+        messages = [security_notes.render(data["note"], data) for data in notes]
+        self.post(work.data["channel"], direct_messages.join(messages))
+        if sent := [(str(d["note"]), str(d["grant"])) for d in notes if "grant" in d]:
+            work.finish(record_leads_notified, sent)
 
     def alerts(self, work: Work) -> None:
         """Alerts about unconfirmed ends, except those that were confirmed or acknowledged
@@ -545,15 +546,15 @@ def _notes(work: Sequence[tuple[Kind, Data]], now: int) -> list[DirectNote]:
     return notes
 
 
-def _record_told(world: Context, notes: Sequence[DirectNote], reminded: Sequence[str]) -> None:
-    record_told(world, notes)
+def _record_notes(world: Context, notes: Sequence[DirectNote], reminded: Sequence[str]) -> None:
+    record_notes(world, notes)
     for grant in reminded:
         record_reminded(world, grant)
 
 
 def _record_alert_posted(world: Context, channel: str, ts: str, views: Sequence[AlertView]) -> None:
     record_alert_posted(world, channel, ts, views)
-    record_leads_told(world, [("alert", view.grant.id) for view in views])
+    record_leads_notified(world, [("alert", view.grant.id) for view in views])
 
 
 def _mentions(card: RequestCard) -> tuple[str, ...]:

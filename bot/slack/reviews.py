@@ -128,12 +128,12 @@ def submit_review(ctx: ListenerContext, form: Submission, person: Person) -> Rep
     if isinstance(outcome, Refused):
         return _error(form, outcome)
     page = waiting_page(ctx.world, by, campaign, shown[0] - 1)
-    said = _said(outcome, decision)
+    said = _outcome(outcome, decision)
     view = review_modal.render(page, ctx.now, said) if page else _over(said)
     return {"response_action": "update", "view": view}
 
 
-def _said(outcome: Decided | Repeated, decision: Decision) -> str:
+def _outcome(outcome: Decided | Repeated, decision: Decision) -> str:
     if isinstance(outcome, Repeated):
         return "This was sent before."
     count = len(outcome.items)

@@ -91,7 +91,7 @@ class Socket:
         self._keeper.start()
         self._watcher.start()
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Wakes the thread that keeps the connection when it is lost. Call it once a second."""
         if not self.well():
             self._called.set()

@@ -98,9 +98,9 @@ def _people(event: Any) -> set[str]:
     """The addresses of attendees who have not declined, of the organizer, and in the summary."""
     given = event.get("ATTENDEE", [])
     attendees = given if isinstance(given, list) else [given]
-    coming = [each for each in attendees if _said(each, "PARTSTAT").upper() != "DECLINED"]
+    coming = [each for each in attendees if _param(each, "PARTSTAT").upper() != "DECLINED"]
     who = [*coming, event.get("ORGANIZER", "")]
-    whole = [*(_address(str(each)) for each in who), *(_said(each, "EMAIL") for each in who)]
+    whole = [*(_address(str(each)) for each in who), *(_param(each, "EMAIL") for each in who)]
     named = [each.strip(".'") for each in _EMAIL.findall(str(event.get("SUMMARY", "")))]
     return {each.strip().translate(_SMALL) for each in (*whole, *named) if "@" in each}
 
@@ -111,7 +111,7 @@ def _address(uri: str) -> str:
     return address if scheme.lower() == "mailto" else ""
 
 
-def _said(address: Any, name: str) -> str:
+def _param(address: Any, name: str) -> str:
     return str(getattr(address, "params", {}).get(name, ""))
 
 
@@ -121,14 +121,14 @@ def main() -> None:
     asked = json.load(sys.stdin.buffer)
     try:
         found = find_shifts(asked["calendar"], asked["zone"], asked["since"], asked["until"])
-        said: dict[str, object] = {"shifts": found}
+        result: dict[str, object] = {"shifts": found}
     except Unfit as error:
-        said = {"problem": str(error)}
+        result = {"problem": str(error)}
     except MemoryError:
-        said = {"problem": "it takes too much memory to be read"}
+        result = {"problem": "it takes too much memory to be read"}
     except Exception as error:  # without text of the calendar, which may be private
-        said = {"problem": f"it can't be read ({type(error).__name__})"}
-    sys.stdout.write(json.dumps(said))
+        result = {"problem": f"it can't be read ({type(error).__name__})"}
+    sys.stdout.write(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ def _from_file(source: str) -> bytes:
                 raise SystemUnavailable("the calendar is not a file")
             found = file.read(LARGEST + 1)
     except (OSError, ValueError) as error:
-        said = error.strerror if isinstance(error, OSError) else "its path can't be used"
-        raise SystemUnavailable(f"the calendar's file can't be read: {said}") from None
+        answer = error.strerror if isinstance(error, OSError) else "its path can't be used"
+        raise SystemUnavailable(f"the calendar's file can't be read: {answer}") from None
     if len(found) > LARGEST:
         raise SystemUnavailable(f"the calendar is bigger than {LARGEST} bytes")
     return found
@@ -86,9 +86,9 @@ def _shifts(text: str, zone: str, now: int) -> tuple[Shift, ...]:
     except SystemUnavailable as error:
         raise SystemUnavailable(f"the calendar could not be read: {error}") from None
     try:
-        said = json.loads(ran.out)
+        answer = json.loads(ran.out)
     except ValueError:
         raise SystemUnavailable("the calendar takes too much time or memory to be read") from None
-    if "problem" in said:
-        raise SystemUnavailable(f"the calendar can't be used: {said['problem']}")
-    return tuple(Shift(start, end, tuple(people)) for start, end, people in said["shifts"])
+    if "problem" in answer:
+        raise SystemUnavailable(f"the calendar can't be used: {answer['problem']}")
+    return tuple(Shift(start, end, tuple(people)) for start, end, people in answer["shifts"])

@@ -78,15 +78,15 @@ class Readiness:
                 log.exception("the readiness of this process can't be told%s", left_out)
             checks = [("readiness", False, "can't be determined; see the log")]
         is_ready = all(well or words == STARTING for _, well, words in checks)
-        said = {name: "well" if well else words for name, well, words in checks}
-        informed = {"systems": dict(self._systems()), **await self._stored(said)}
-        body: dict[str, object] = {"ready": is_ready, "checks": said}
+        states = {name: "well" if well else words for name, well, words in checks}
+        informed = {"systems": dict(self._systems()), **await self._stored(states)}
+        body: dict[str, object] = {"ready": is_ready, "checks": states}
         body |= {name: found for name, found in informed.items() if found}
         return as_json(200 if is_ready else 503, body)
 
-    async def _stored(self, said: Mapping[str, str]) -> dict[str, object]:
+    async def _stored(self, states: Mapping[str, str]) -> dict[str, object]:
         """Reads from the database; empty while it does not answer, which a check reports."""
-        if said.get("database") == NO_ANSWER:
+        if states.get("database") == NO_ANSWER:
             return {}
         try:
             channels = dict(await to_thread.run_sync(self._channels, limiter=self._limiter))

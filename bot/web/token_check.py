@@ -144,9 +144,11 @@ def source_address(scope: Scope) -> str:
     not an address is ignored.
     """
     forwarded = header_values(scope, b"x-forwarded-for")
-    said = forwarded or header_values(scope, b"x-real-ip")
+    forwarded_for = forwarded or header_values(scope, b"x-real-ip")
     peer = scope["client"][0] if scope.get("client") else "unknown"
-    return (_address(said[-1].rpartition(",")[2].strip()) if said else None) or peer
+    return (
+        _address(forwarded_for[-1].rpartition(",")[2].strip()) if forwarded_for else None
+    ) or peer
 
 
 def user_agent(scope: Scope) -> str:

@@ -67,13 +67,13 @@ class Usage:
 
 def read_report(body: bytes) -> Report:
     """The report in a body. Raises Wrong for any other body."""
-    said = read_object(body, _READ)
+    session = read_object(body, _READ)
     for key in ("grant", "event", "session"):
-        if key not in said:
+        if key not in session:
             raise Wrong(f"{key} is required")
-    if said["event"] == "opened" and "source" not in said:
+    if session["event"] == "opened" and "source" not in session:
         raise Wrong("source is required for a session that was opened")
-    return Report(**{key: _READ[key](key, value) for key, value in said.items()})
+    return Report(**{key: _READ[key](key, value) for key, value in session.items()})
 
 
 def _grant(key: str, value: Any) -> str:

@@ -8,7 +8,7 @@ from bot.core.roles import Workspace
 from bot.operations._unit_of_work import Context
 from bot.operations.audit.anchor_head import record_stamp
 from bot.operations.audit.record_verified import record_verified
-from bot.operations.audit.verify_audit import Outside, said, verify_audit
+from bot.operations.audit.verify_audit import Outside, verdict_text, verify_audit
 from bot.operations.audit.written_anchors import written_anchors
 from bot.operations.claim_work import Work
 from bot.sources import anchor_file
@@ -35,7 +35,7 @@ def verify_log(deps: HandlerDeps, work: Work) -> None:
     """Verifies the audit log and answers the lead who asked."""
     verdict = verify_audit(deps.world, outside=outside(deps.world))
     incident = "" if verdict.broken is None else "\nThis is an incident."
-    deps.messenger.answer_text(work, said(verdict) + incident)
+    deps.messenger.answer_text(work, verdict_text(verdict) + incident)
     if verdict.is_intact:
         work.finish(record_verified, work.data["person"], verdict.records, verdict.head)
 

@@ -27,7 +27,7 @@ class CalendarPoller:
     ) -> None:
         self._world, self._read, self._aside = world, read, FanOut()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Begins to read every calendar that is due, and waits for none. Raises
         StorageUnavailable."""
         due = {duty.name: partial(self.read, duty) for duty in claim_calendars(self._world)}

@@ -47,14 +47,14 @@ class InventoryScan:
         """Stops waiting for the answers of systems."""
         self._aside.stop()
 
-    def look(self) -> list[ScanResult]:
+    def scan(self) -> list[ScanResult]:
         """The scan results of all systems, in the order of roles.toml. Raises StorageUnavailable,
         and SystemUnavailable if it is stopped meanwhile."""
         places = known_systems(self._world)
         until = time.monotonic() + self._patience * ROOM
         questions = {_place(*place): partial(self._seen, *place, until) for place in places}
         answers = self._aside.ask(questions, self._patience)
-        seen = [_told(name, answers[_place(name, kind)]) for name, kind in places]
+        seen = [_result(name, answers[_place(name, kind)]) for name, kind in places]
         return [
             _joined(name, [one for one in seen if one.system == name])
             for name in dict.fromkeys(n for n, _ in places)
@@ -164,7 +164,7 @@ def _place(name: str, kind: str) -> str:
     return f"{name} ({kind})"
 
 
-def _told(name: str, answer: ScanResult | AccessBotError) -> ScanResult:
+def _result(name: str, answer: ScanResult | AccessBotError) -> ScanResult:
     return answer if isinstance(answer, ScanResult) else ScanResult(name, problem=str(answer))
 
 

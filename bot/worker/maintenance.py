@@ -23,7 +23,7 @@ def refresh_messages(deps: HandlerDeps, work: Work) -> None:
 
 def reconcile(deps: HandlerDeps, work: Work) -> None:
     """Compares the access on every system with our records."""
-    work.finish(record_scan, deps.survey.look(), work.data["by"], work.data["channel"])
+    work.finish(record_scan, deps.survey.scan(), work.data["by"], work.data["channel"])
 
 
 def remove_orphan(deps: HandlerDeps, work: Work) -> None:

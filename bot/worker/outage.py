@@ -16,13 +16,13 @@ from bot.core.errors import (
     SystemUnavailable,
 )
 from bot.operations._unit_of_work import Context
-from bot.operations.process.end_outage import Outage, end_outage, settle_unwritten, who_to_tell
+from bot.operations.process.end_outage import Outage, end_outage, settle_unwritten, whom_to_notify
 from bot.operations.process.find_unwritten import DueEnd, find_unwritten, known_ends
 from bot.worker.unwritten_ends import UnwrittenRevocations
 
 log = logging.getLogger(__name__)
 
-LATE, LATE_UNTOLD = 2, 15
+LATE, LATE_IF_WRITABLE = 2, 15
 """Seconds after which an end is overdue, while writes fail and while they work. In the second case
 a lock may hold the row of a grant, which the sweep skips."""
 
@@ -42,21 +42,21 @@ STEADY = 5.0
 LEARN_PEOPLE_EVERY = 60.0
 """Seconds between reads of the leads and the security channel into memory."""
 
-TELL_EVERY = 15.0
+NOTIFIES_EVERY = 15.0
 """Seconds between attempts to report to Slack."""
 
-Tell = Callable[[str, Mapping[str, object]], None]
+Notify = Callable[[str, Mapping[str, object]], None]
 """Posts a security note to a channel or person. Raises SystemUnavailable, OutcomeUnknown and
 SystemRefused."""
 
 
 class OutageWatch:
-    """Checks once a second, on its own thread. `tell` runs on another thread, because it may take
+    """Checks once a second, on its own thread. `notify` runs on another thread, because it may take
     seconds."""
 
-    def __init__(self, world: Context, revocations: UnwrittenRevocations, tell: Tell) -> None:
+    def __init__(self, world: Context, revocations: UnwrittenRevocations, notify: Notify) -> None:
         self._world, self._revocations = world, revocations
-        self._report = _Report(tell, world.db.is_first)
+        self._report = _Report(notify, world.db.is_first)
         self._outage: Outage | None = None
         self._overdue_since: dict[tuple[str, str], float] = {}
         self._known: Sequence[DueEnd] = ()
@@ -77,15 +77,15 @@ class OutageWatch:
         """Whether no outage is known."""
         return self._outage is None
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Call it once a second. Never raises."""
         try:
             is_failing = self._world.db.writes.failed_within(RECENT)
             if is_failing or self._outage is not None:
-                self._look_after(is_failing)
+                self._judge(is_failing)
             elif time.monotonic() - self._looked >= LOOK_EVERY:
                 self._looked = time.monotonic()
-                self._look_after(is_failing)
+                self._judge(is_failing)
                 if self._outage is None:
                     self._learn()
         except AccessBotError as error:
@@ -95,10 +95,10 @@ class OutageWatch:
 
     def _run(self) -> None:
         while not self._stopping.wait(1):
-            self.look()
+            self.check()
 
-    def _look_after(self, is_failing: bool) -> None:
-        overdue = self._overdue(LATE if is_failing else LATE_UNTOLD, is_failing)
+    def _judge(self, is_failing: bool) -> None:
+        overdue = self._overdue(LATE if is_failing else LATE_IF_WRITABLE, is_failing)
         # An end in the outbox may only be waiting for its system.
         unwritten = [end for end in overdue if end.at or self._world.db.writes.problem]
         for_long = [end for end in unwritten if self._is_overdue_for(end, OUTAGE_AFTER)]
@@ -130,7 +130,7 @@ class OutageWatch:
 
     def _end(self, outage: Outage) -> None:
         self._ended += self._world.unwritten.count()
-        end_outage(self._world, replace(outage, ended=self._ended, told=self._report.told))
+        end_outage(self._world, replace(outage, ended=self._ended, reported=self._report.reported))
         self._ended = 0
         log.warning("ends can be written again")
         self._outage = None
@@ -145,7 +145,7 @@ class OutageWatch:
         channel, leads = self._to
         is_known = channel[:1] != "#" and leads
         if not is_known or time.monotonic() - self._learned_people >= LEARN_PEOPLE_EVERY:
-            self._to, self._learned_people = who_to_tell(self._world), time.monotonic()
+            self._to, self._learned_people = whom_to_notify(self._world), time.monotonic()
 
 
 class _Report:
@@ -153,19 +153,23 @@ class _Report:
     message. Only the first of several processes does so, or each of them if the database can't tell
     which is first."""
 
-    def __init__(self, tell: Tell, is_first: Callable[[], bool]) -> None:
-        self._tell, self._is_first = tell, is_first
+    def __init__(self, notify: Notify, is_first: Callable[[], bool]) -> None:
+        self._notify, self._is_first = notify, is_first
         self._thread: threading.Thread | None = None
-        self._next, self._unknown, self.told = 0.0, 0, False
+        self._next, self._unknown, self.reported = 0.0, 0, False
 
     def reset(self) -> None:
-        self._next, self._unknown, self.told = 0.0, 0, False
+        self._next, self._unknown, self.reported = 0.0, 0, False
 
     def begin(self, to: tuple[str, Sequence[str]], facts: Mapping[str, object]) -> None:
         """Starts an attempt, unless Slack has the report or it is too early."""
-        if self.told or time.monotonic() < self._next or (self._thread and self._thread.is_alive()):
+        if (
+            self.reported
+            or time.monotonic() < self._next
+            or (self._thread and self._thread.is_alive())
+        ):
             return
-        self._next = time.monotonic() + TELL_EVERY
+        self._next = time.monotonic() + NOTIFIES_EVERY
         self._thread = threading.Thread(
             target=self._try, args=(to, facts), name="outage-report", daemon=True
         )
@@ -181,22 +185,22 @@ class _Report:
                 return
         try:
             if channel:
-                self._tell(channel, facts)
-                self.told = True
+                self._notify(channel, facts)
+                self.reported = True
                 return
         except SystemRefused as error:
             log.warning("the outage can't be reported to the security channel: %s", error)
         except SystemUnavailable as error:
             log.warning("it is unknown whether Slack has the report of the outage: %s", error)
             self._unknown += isinstance(error, OutcomeUnknown)
-            self.told = self._unknown > 1
+            self.reported = self._unknown > 1
             return
         reached = [self._reaches(lead, facts) for lead in leads]
-        self.told = any(reached)
+        self.reported = any(reached)
 
     def _reaches(self, lead: str, facts: Mapping[str, object]) -> bool:
         try:
-            self._tell(lead, facts)
+            self._notify(lead, facts)
         except OutcomeUnknown:
             return True
         except AccessBotError as error:

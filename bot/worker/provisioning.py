@@ -32,7 +32,7 @@ from bot.operations.grants.record_results import (
     record_started,
     record_system_ready,
     waits_for_person,
-    was_never_told,
+    was_never_called,
 )
 from bot.operations.policy.find_unresolved import unresolved_of_start
 from bot.operations.systems.targets import record_target
@@ -147,7 +147,7 @@ def end_lease(deps: HandlerDeps, work: Work) -> None:
         try:
             connector = for_order(deps.systems, order)
         except SystemUnavailable:
-            if late or not was_never_told(deps.world, grant):
+            if late or not was_never_called(deps.world, grant):
                 raise
             work.finish(record_ended, grant, system)
             return

@@ -10,7 +10,7 @@ from bot.operations.policy.record_policy import is_outdated, warn_outdated
 
 log = logging.getLogger(__name__)
 
-UNTOLD = 60
+UNREPORTED = 60
 """Seconds for which the files of hosts may differ without a report, because a change takes time to
 reach all."""
 
@@ -21,17 +21,17 @@ class RolesWatch:
     def __init__(self, world: Context, now: Callable[[], int]) -> None:
         self._world, self._now = world, now
         self._since: int | None = None
-        self._told = False
+        self._reported = False
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Call it once a second. Raises StorageUnavailable."""
         if not is_outdated(self._world):
-            if self._told:
+            if self._reported:
                 log.info("the roles.toml of this process is the one in force again")
-            self._since, self._told = None, False
+            self._since, self._reported = None, False
             return
         self._since = self._now() if self._since is None else self._since
-        if self._told or self._now() - self._since < UNTOLD:
+        if self._reported or self._now() - self._since < UNREPORTED:
             return
         file = self._world.policy().file
         log.warning(
@@ -40,4 +40,4 @@ class RolesWatch:
             file,
         )
         warn_outdated(self._world, socket.gethostname())
-        self._told = True
+        self._reported = True

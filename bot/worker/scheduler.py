@@ -121,7 +121,7 @@ class Scheduler:
         if due is not None and due < self._planned:
             self._plan(due)
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Detects that the machine's clock was set, or that the sweep is late. Call it once a
         second."""
         was, self._ahead = self._ahead, self._wall() - time.monotonic()

@@ -32,16 +32,16 @@ class SessionPoller:
         self._world, self._systems, self._patience = world, systems, patience
         self._aside = FanOut()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Starts a poll of every system with active grants, without waiting; each result is
         recorded when it arrives. Raises StorageUnavailable."""
         questions = {
-            name: partial(self._look, name, kind)
+            name: partial(self._poll_system, name, kind)
             for name, kind in systems_to_watch(self._world).items()
         }
         self._aside.ask(questions, 0)
 
-    def _look(self, name: str, kind: str) -> None:
+    def _poll_system(self, name: str, kind: str) -> None:
         """Polls one system on its own thread. A failure is logged, and the next poll tries
         again."""
         try:

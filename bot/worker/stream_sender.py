@@ -37,7 +37,7 @@ class StreamSender:
         self._failures: dict[str, tuple[int, float]] = {}
         self._stopping, self._has_sent = threading.Event(), False
 
-    def look(self) -> None:
+    def send_due(self) -> None:
         """Begins to send every stream that has something to send, and waits for none. Raises
         StorageUnavailable."""
         now = self._steady()

@@ -24,30 +24,27 @@ class CommitWatcher:
     """Reads rows only after a new commit: every commit changes `version`, which is 0 if that can't
     be detected. Raises if a check fails."""
 
-    def __init__(self, version: Callable[[], int], looks: Sequence[Callable[[], object]]) -> None:
-        self._version, self._looks = version, looks
+    def __init__(self, version: Callable[[], int], checks: Sequence[Callable[[], object]]) -> None:
+        self._version, self._checks = version, checks
         self._seen: int | None = None
 
-    def look(self) -> None:
-        # Only after everything was read, and on the same connection.
-        seen, self._seen = (
-            self._seen,
-            None,
-        )
+    def check(self) -> None:
+        # After an error the next check reads everything again.
+        seen, self._seen = self._seen, None
         version = self._version()
         if version == 0 or version != seen:
-            for look in self._looks:
-                look()
+            for check in self._checks:
+                check()
         self._seen = version
 
 
 class Ticker:
-    """`exact` returns UTC seconds with their fraction; `looks` run in this order."""
+    """`exact` returns UTC seconds with their fraction; `checks` run in this order."""
 
     def __init__(
-        self, exact: Callable[[], float], looks: Mapping[str, Callable[[], object]]
+        self, exact: Callable[[], float], checks: Mapping[str, Callable[[], object]]
     ) -> None:
-        self._exact, self._looks = exact, dict(looks)
+        self._exact, self._checks = exact, dict(checks)
         self._stopping, self._turned = threading.Event(), time.monotonic()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -65,12 +62,12 @@ class Ticker:
     def _run(self) -> None:
         while not self._stopping.wait(1 + INTO - self._exact() % 1):
             self._turned = time.monotonic()
-            for name, look in self._looks.items():
-                self._guarded(name, look)
+            for name, check in self._checks.items():
+                self._guarded(name, check)
 
-    def _guarded(self, name: str, look: Callable[[], object]) -> None:
+    def _guarded(self, name: str, check: Callable[[], object]) -> None:
         try:
-            look()
+            check()
         except AccessBotError as error:
             log.warning("%s: %s", name, error)
         except Exception:

@@ -13,7 +13,7 @@ class WriteWatch:
     def __init__(self, world: Context) -> None:
         self._world, self._failing = world, False
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Call it once a second. It takes as long as the database takes to refuse a write."""
         problem = writing_problem(self._world)
         if bool(problem) == self._failing:

@@ -217,7 +217,7 @@ CREATE TABLE newcomers (person TEXT PRIMARY KEY, joined_at BIGINT NOT NULL);
 """
 
 # A review campaign and the frozen list that it is about. `remind_at` is when people are reminded
-# next; `gone_at` is when the thing of an item was found to be over.
+# next; `over_at` is when the thing of an item was found to be over.
 REVIEWS = """
 CREATE TABLE campaigns (
   id TEXT PRIMARY KEY, lead TEXT NOT NULL, role TEXT NOT NULL, system TEXT NOT NULL,
@@ -230,11 +230,11 @@ CREATE TABLE review_items (
   campaign_id TEXT NOT NULL REFERENCES campaigns (id), number INTEGER NOT NULL, kind TEXT NOT NULL,
   role TEXT NOT NULL, about TEXT NOT NULL, holders TEXT NOT NULL, facts TEXT NOT NULL,
   by_default TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'pending', decided_at BIGINT,
-  decided_by TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '', gone_at BIGINT,
+  decided_by TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '', over_at BIGINT,
   PRIMARY KEY (campaign_id, number)
 );
 CREATE INDEX review_items_pending ON review_items (campaign_id, number) WHERE state = 'pending';
-CREATE INDEX review_items_there ON review_items (campaign_id, kind) WHERE gone_at IS NULL;
+CREATE INDEX review_items_there ON review_items (campaign_id, kind) WHERE over_at IS NULL;
 
 CREATE TABLE review_messages (
   channel TEXT NOT NULL, ts TEXT NOT NULL, campaign_id TEXT NOT NULL, PRIMARY KEY (channel, ts)

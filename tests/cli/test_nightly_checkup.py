@@ -40,7 +40,7 @@ class Installation:
         """Both workers look twice in that night; returns the notes so far."""
         self.at = NIGHT + number * DAY
         for worker in self.workers * 2:
-            worker.look()
+            worker.check()
         with self.base.db.reading():
             rows = self.base.db.rows("SELECT data FROM outbox WHERE data LIKE '%checkup_changed%'")
         return [json.loads(data) for (data,) in rows]
@@ -69,7 +69,7 @@ def _installed(
 def test_a_channel_that_becomes_shared_is_reported_once(installation: Installation) -> None:
     sandbox = installation.sandbox
     for worker in installation.workers:
-        worker.look()
+        worker.check()
     with installation.base.db.reading():
         assert not installation.base.db.rows("SELECT 1 FROM seen WHERE key LIKE 'checkup%'")
     assert installation.night(0) == []

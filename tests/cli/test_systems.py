@@ -10,7 +10,7 @@ import pytest
 
 from bot.cli.output import moment
 from bot.operations.grants.record_results import (
-    EXTENDS_UNTOLD,
+    QUIET_EXTENDS,
     record_end_failed,
     record_extend_failed,
 )
@@ -85,7 +85,7 @@ class TestList:
         self, shop: Shop
     ) -> None:
         made, grant = shop.made, shop.made.a_grant()
-        record_extend_failed(made.world, grant.id, "shop-admin", "renewal", EXTENDS_UNTOLD)
+        record_extend_failed(made.world, grant.id, "shop-admin", "renewal", QUIET_EXTENDS)
         made.clock.at += 60
         release_grant(made.world, grant.id, ANA)
         record_end_failed(made.world, grant.id, "shop-admin", "first", 1)

@@ -229,7 +229,7 @@ class Contract:
             with it_fails() as no, health.watching("it"):
                 it.grant(turned(asked))
             assert no.value.to_person.endswith(".") and no.value.to_person[0].isupper(), no.value
-        assert health.said(["it"]) == {"it": UNKNOWN}
+        assert health.describe(["it"]) == {"it": UNKNOWN}
 
     def test_an_outage_is_not_reported_to_the_person_as_their_own_fault(
         self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]

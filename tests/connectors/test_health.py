@@ -50,14 +50,14 @@ def test_the_last_call_decides_the_health_of_a_system(
     health: Health, error: Exception | None, said: str
 ) -> None:
     what_it_did(health, error)
-    assert health.said(["db", "other"]) == {"db": said, "other": "not asked yet"}
-    assert "10.0.0.1" not in str(health.said(["db"]))
+    assert health.describe(["db", "other"]) == {"db": said, "other": "not asked yet"}
+    assert "10.0.0.1" not in str(health.describe(["db"]))
 
 
 def test_a_system_is_well_again_after_a_successful_call(health: Health) -> None:
     what_it_did(health, SystemUnavailable("down"))
     what_it_did(health, None)
-    assert health.said(["db"]) == {"db": "well"}
+    assert health.describe(["db"]) == {"db": "well"}
 
 
 def test_the_health_has_the_time_of_the_first_failure(caplog: pytest.LogCaptureFixture) -> None:
@@ -66,7 +66,7 @@ def test_the_health_has_the_time_of_the_first_failure(caplog: pytest.LogCaptureF
     for _ in range(3):
         what_it_did(health, SystemUnavailable("down"))
         at[0] += 3600
-    assert health.said(["db"]) == {"db": UNWELL} if START == 1_790_000_000 else True
+    assert health.describe(["db"]) == {"db": UNWELL} if START == 1_790_000_000 else True
     assert caplog.text.count("the system db is unwell: down") == 1
 
 
@@ -84,14 +84,14 @@ def test_a_hanging_call_is_reported_without_waiting_for_it(
     thread = threading.Thread(target=hang)
     thread.start()
     assert inside.wait(10)
-    said = health.said(["db", "other"])
+    said = health.describe(["db", "other"])
     freed.set()
     thread.join()
     assert (
         said["db"].startswith("unwell: it has not answered for ")
         and said["other"] == "not asked yet"
     )
-    assert health.said(["db"]) == {"db": "well"}
+    assert health.describe(["db"]) == {"db": "well"}
 
 
 def test_every_system_with_a_check_is_checked_in_parallel(health: Health, tmp_path: Path) -> None:
@@ -109,6 +109,6 @@ def test_every_system_with_a_check_is_checked_in_parallel(health: Health, tmp_pa
         health.ask(build_systems(made.world), made.world.policy().systems, patience=0.5)
     (tmp_path / "hangs" / ".hang").unlink()
     made.world.db.close()
-    said = health.said(made.world.policy().systems)
+    said = health.describe(made.world.policy().systems)
     assert (said["fine"], said["dark"]) == ("well", "not asked yet")
     assert {said[name] for name in ("down", "hangs", "wrong")} == {UNWELL}

@@ -80,14 +80,14 @@ def test_a_login_is_seen_while_it_lasts_and_is_the_first_use(made: Made, it: Con
     order = order_for(made.world, grant.id, "orders-db")
     assert order is not None
     with holder(it, order):
-        watch.look()
+        watch.poll()
         (session,) = until(lambda: usage(made, grant).sessions)
         assert (session.source, session.closed_at) == ("127.0.0.1", None)
         assert session.opened_at is not None and abs(session.opened_at - made.clock.at) <= 60
     assert made.log("grant:use:first", 'actor, system, "grant"') == [(ANA, "orders-db", grant.id)]
     end(made, it, grant)
     made.clock.at += 20
-    watch.look()
+    watch.poll()
     until(lambda: usage(made, grant).sessions[0].closed_at == made.clock.at)
     assert (usage(made, grant).used.times, usage(made, grant).used.open) == (1, 0)
     assert made.events("grant:use:after_end") == 0
@@ -96,7 +96,7 @@ def test_a_login_is_seen_while_it_lasts_and_is_the_first_use(made: Made, it: Con
 def test_a_database_without_a_login_was_not_seen_in_use(made: Made, it: Connector) -> None:
     grant, watch = a_grant(made, it), SessionPoller(made.world, Only(it))
     assert usage(made, grant).used.silent == ("orders-db",), "nobody has looked yet"
-    watch.look()
+    watch.poll()
     until(lambda: usage(made, grant).used.glimpsed)
     end(made, it, grant)
     used = usage(made, grant).used

@@ -184,13 +184,13 @@ def make_working(
         made.world = replace(
             world, wake=lambda queues, due: (delivery.wake(queues), jobs.expect(due))
         )  # type: ignore[arg-type,return-value]
-        looks = {
-            "clock": jobs.look,
+        checks = {
+            "clock": jobs.check,
             "jobs": jobs.find_due,
             "rows": delivery.find_due,
             "due": delivery.wake_due,
         }
-        watch = Ticker(clock.exact, looks)
+        watch = Ticker(clock.exact, checks)
         jobs.start()
         delivery.start()
         watch.start()

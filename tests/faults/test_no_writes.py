@@ -87,7 +87,7 @@ def ends_anyway(
     # Of two workers one or both may have made the end, and one the report; each records what it
     # did itself.
     until(lambda: any(each["ended"] == 1 for each in resumptions(company)))
-    until(lambda: any(each["told"] for each in resumptions(company)))
+    until(lambda: any(each["reported"] for each in resumptions(company)))
     assert command(company, "audit", "verify").returncode == 0
     until(company.bot.is_ready)
 

@@ -25,7 +25,7 @@ from bot.operations.audit.archive_log import (
     check_bundle,
     finish_archive,
 )
-from bot.operations.audit.verify_audit import INTERRUPTED, said
+from bot.operations.audit.verify_audit import INTERRUPTED, verdict_text
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.onboarding.start_ramp import Start, start_ramp
 from bot.operations.usage.count_usage import sum_usage
@@ -97,7 +97,7 @@ def test_old_records_are_in_the_bundle_and_the_log_is_still_intact(
     assert made.count("grants") == 1
     verdict = made.verdict()
     assert verdict.is_intact and verdict.archived == bundle.last
-    assert f"after {bundle.last} that were archived" in said(verdict)
+    assert f"after {bundle.last} that were archived" in verdict_text(verdict)
     assert standalone(made)[0] == standalone(made, file)[0] == 0
 
 

@@ -17,7 +17,7 @@ from bot.operations.process.continue_time import (
     check_start,
     mark_time,
     newest_record,
-    tell_behind,
+    report_clock_behind,
 )
 from bot.operations.requests.request_access import MOST_REQUESTS, Submitted
 from bot.operations.requests.withdraw_request import withdraw_request
@@ -33,7 +33,7 @@ def test_time_continues_from_the_newest_record_and_the_leads_are_notified(made: 
     made.clock.at = START - 60
     assert clock.go_on_from(check_start(made.world)) == 60
     assert clock() == START
-    tell_behind(made.world, 60)
+    report_clock_behind(made.world, 60)
     with made.world.db.reading():
         (found,) = made.world.db.rows("SELECT data FROM outbox WHERE data LIKE '%clock_behind%'")
     assert '"seconds": 60' in found[0] or '"seconds":60' in found[0]
@@ -74,13 +74,13 @@ def test_each_corrected_start_is_recorded_and_reported_once_in_ten_minutes(
             )
         return len(notes), len(records)
 
-    tell_behind(made.world, 60)
+    report_clock_behind(made.world, 60)
     made.clock.at += 599
-    tell_behind(made.world, 60)
+    report_clock_behind(made.world, 60)
     assert notes_and_records() == (1, 2)
     made.clock.at += 1
-    tell_behind(made.world, 60)
-    tell_behind(made.world, 5)
+    report_clock_behind(made.world, 60)
+    report_clock_behind(made.world, 5)
     assert notes_and_records() == (2, 3)
 
 

@@ -14,7 +14,7 @@ import pytest
 from bot.core.audit import COLUMNS, Entry, Event, chained
 from bot.core.model import Grant
 from bot.operations._unit_of_work import Context, unit
-from bot.operations.audit.verify_audit import Verdict, said, verify_audit
+from bot.operations.audit.verify_audit import Verdict, verdict_text, verify_audit
 from bot.operations.grants.expire_due import expire_due
 from bot.operations.process.check_storage import begin_log, check_head
 from bot.operations.process.forget_old import MONTH, forget_old
@@ -143,7 +143,9 @@ def _record(world: Context) -> None:
 
 def _place(verdict: Verdict) -> int:
     assert verdict.broken is not None, "the forged log was called intact"
-    assert said(verdict).startswith(f"The audit log is BROKEN at record {verdict.broken.seq}: ")
+    assert verdict_text(verdict).startswith(
+        f"The audit log is BROKEN at record {verdict.broken.seq}: "
+    )
     return verdict.broken.seq
 
 
@@ -189,7 +191,7 @@ def test_without_the_key_a_forged_log_is_never_called_intact(
     world = _restarted(made, OTHER)
     verdict = verify_audit(world)
     assert verdict.broken is not None or verdict.unchecked
-    assert "intact" not in said(verdict)
+    assert "intact" not in verdict_text(verdict)
     _record(made.world)
     assert verify_audit(world).broken is not None, "the bot's own record says so to everybody"
 
@@ -209,7 +211,7 @@ def test_records_of_a_process_without_the_key_do_not_make_a_forged_log_intact(
 def test_without_the_key_an_intact_log_could_not_be_checked(made: Made, grant: Grant) -> None:
     verdict = verify_audit(_restarted(made, OTHER))
     assert (verdict.broken, verdict.records) == (None, 4)
-    assert said(verdict).startswith(
+    assert verdict_text(verdict).startswith(
         "The audit log could not be checked: the head, record 4, was sealed with a key"
     )
 
@@ -218,7 +220,7 @@ def test_a_seal_of_an_invented_key_is_unchecked_and_broken_from_the_next_record_
     made: Made, grant: Grant
 ) -> None:
     _invented_key(made)
-    assert "intact" not in said(verify_audit(_restarted(made)))
+    assert "intact" not in verdict_text(verify_audit(_restarted(made)))
     _record(_restarted(made))
     _place(verify_audit(_restarted(made)))
 
@@ -245,7 +247,7 @@ class TestPutBack:
             assert _place(verdict) == 1
         _record(_restarted(made))
         verdict = verify_audit(_restarted(made))
-        text = said(verdict)
+        text = verdict_text(verdict)
         assert "no record says that it was asked for" in text
         assert f"grant {grant.id} of {ANA}: no record says that it was approved" in text
         assert "no record says that it was shown" in text
@@ -260,7 +262,7 @@ class TestPutBack:
         back()
         world = made.world if keys is None else _restarted(made, *keys)
         assert _place(verify_audit(world)) == 1
-        assert ("was put back to record 1" if keys is None else grant.id) in said(
+        assert ("was put back to record 1" if keys is None else grant.id) in verdict_text(
             verify_audit(world)
         )
         _record(world)
@@ -377,7 +379,7 @@ class TestEmpty:
         seal = _seal(made)
         grant = made.a_grant()
         _put(made, [], 0, "0" * 64, seal)
-        text = said(verify_audit(_restarted(made)))
+        text = verdict_text(verify_audit(_restarted(made)))
         assert "BROKEN" in text and grant.id in text
 
 
@@ -474,7 +476,7 @@ def test_an_invented_grant_is_found(made: Made) -> None:
             " systems, actions, 'starting', duration, created_at, created_at, created_at, 0 FROM"
             " requests"
         )
-    text = said(made.verdict())
+    text = verdict_text(made.verdict())
     assert "grant ginvented of U0ANA: no record says that it was approved" in text
     assert f"request {request.id} of U0ANA is approved, and no record says so" in text
 
@@ -507,7 +509,7 @@ def test_many_differences_are_counted_and_the_first_are_listed(made: Made) -> No
             )
     verdict = made.verdict()
     assert (verdict.differing, len(verdict.differences)) == (30, 20)
-    assert said(verdict).splitlines()[-1] == "and 10 more."
+    assert verdict_text(verdict).splitlines()[-1] == "and 10 more."
 
 
 def test_the_log_is_verified_as_it_was_at_one_moment(made: Made, grant: Grant) -> None:

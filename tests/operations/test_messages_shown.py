@@ -16,7 +16,7 @@ from bot.operations.messages.direct_notes import (
     LASTING,
     TRUE_IN,
     adopt_message,
-    describe_told,
+    describe_notes,
     record_shown,
     record_told,
 )
@@ -73,10 +73,10 @@ def test_a_newer_message_makes_the_earlier_one_past(made: Made) -> None:
     assert updates(made) == []
     record_note(made, grant.id, "reminder", "1.2")
     assert updates(made) == [("update_direct", f"direct:{D}:1.1")]
-    assert [(each.note.note, each.past) for each in describe_told(made.world, D, "1.1")] == [
+    assert [(each.note.note, each.past) for each in describe_notes(made.world, D, "1.1")] == [
         ("active", True)
     ]
-    assert [each.past for each in describe_told(made.world, D, "1.2")] == [False]
+    assert [each.past for each in describe_notes(made.world, D, "1.2")] == [False]
 
 
 def test_what_is_past_is_updated_once(made: Made) -> None:
@@ -100,7 +100,7 @@ def test_a_message_about_several_grants_waits_for_one_update(made: Made) -> None
         end(made, grant.id)
         refresh(made, [grant.id], [], [grant.id])
     assert updates(made) == [("update_direct", f"direct:{D}:1.1")]
-    assert [each.past for each in describe_told(made.world, D, "1.1")] == [True, True]
+    assert [each.past for each in describe_notes(made.world, D, "1.1")] == [True, True]
 
 
 @pytest.mark.parametrize("why", list(EndReason))
@@ -134,7 +134,7 @@ def test_from_the_moment_that_an_end_is_asked_for_nothing_offers_what_is_over(ma
     refresh(made, [grant.id], [], [grant.id])
     assert updates(made) == [("update_direct", f"direct:{D}:1.1")]
     assert updates(made, "update_approval") == [("update_approval", f"update:{grant.request}")]
-    (shown,) = describe_told(made.world, D, "1.1")
+    (shown,) = describe_notes(made.world, D, "1.1")
     assert shown.past and shown.grant is not None
     assert "Its end was asked for" in str(past_note("active", made.clock.at, shown.grant))
 

@@ -32,7 +32,7 @@ from bot.operations.usage.count_usage import UsageMeter
 from bot.worker.dispatcher import Dispatcher
 from bot.worker.lookups import PRESS_PATIENCE
 from bot.worker.provisioning import START_PATIENCE
-from bot.worker.roles_watch import UNTOLD, RolesWatch
+from bot.worker.roles_watch import UNREPORTED, RolesWatch
 from tests.builders import a_policy
 from tests.delivery_harness import DeliveryHarness
 from tests.factories import ANA, BEN, CARA, START, Made, a_person
@@ -224,13 +224,13 @@ def test_files_that_differ_for_a_minute_are_reported_once(
     watches = [RolesWatch(two.older, two.made.clock) for _ in range(2)]
     for _ in range(3):
         for watch in watches:
-            watch.look()
-        two.made.clock.at += UNTOLD - 1
+            watch.check()
+        two.made.clock.at += UNREPORTED - 1
     assert [json.loads(data)["note"] for (data,) in two.made.rows("SELECT data FROM outbox")] == [
         "policy_outdated"
     ]
     assert "nothing is decided or started here" in caplog.text
     assert count_state(two.older).outdated and not count_state(two.made.world).outdated
     record_loaded(two.older, OLDER)
-    watches[0].look()
+    watches[0].check()
     assert "in force again" in caplog.text

@@ -68,10 +68,10 @@ def test_a_lost_connection_is_made_again_at_the_next_check(
     monkeypatch.setattr(line, "well", well.is_set)
     monkeypatch.setattr(line, "_connect", lambda: (tries.append(time.monotonic()), well.set()))
     line.start()
-    line.look()
+    line.check()
     assert tries == []
     well.clear()
-    line.look()
+    line.check()
     until(lambda: len(tries) == 1)
 
 

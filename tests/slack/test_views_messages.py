@@ -514,7 +514,7 @@ def test_a_holder_reads_that_the_leads_were_told_only_when_they_were(
     view = a_grant_view(state=state)
     said = {
         told: words(
-            direct_messages.grant_note(note, replace(view, leads_told=frozenset(told)), NOW)
+            direct_messages.grant_note(note, replace(view, leads_notified=frozenset(told)), NOW)
         )
         for told in ((), ("something else",), (to_leads,))
     }

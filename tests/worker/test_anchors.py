@@ -11,7 +11,7 @@ from bot.core.effects import Queue
 from bot.core.errors import SystemUnavailable
 from bot.operations.audit.anchor_head import anchor_daily
 from bot.operations.audit.ask_verify import ask_verify
-from bot.operations.audit.verify_audit import said, verify_audit
+from bot.operations.audit.verify_audit import verdict_text, verify_audit
 from bot.sources import anchor_file
 from bot.worker.anchors import outside
 from tests.builders import WORKSPACE
@@ -76,7 +76,9 @@ def test_a_file_that_lost_anchors_is_a_problem_until_it_is_another_one(
     path.write_text("")
     verdict = verify_audit(world, outside=outside(world))
     assert (verdict.broken, verdict.is_intact) == (None, False)
-    assert "anchors was deleted, emptied or shortened: it lacks 1 of 1 anchor" in said(verdict)
+    assert "anchors was deleted, emptied or shortened: it lacks 1 of 1 anchor" in verdict_text(
+        verdict
+    )
     harness.made.set_policy(workspace=WORKSPACE + f'anchor_file = "{tmp_path / "new"}"\n')
     assert outside(world).problem == ""
 

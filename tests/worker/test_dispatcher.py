@@ -280,7 +280,7 @@ def test_what_a_person_has_to_do_first_is_said_to_them_at_the_first_try_and_noth
     ]
     assert (told["note"], told["why"]) == ("delayed", ACCEPT)
     assert told["until"] == harness.made.grant(grant.id).starts_at + PERSON_PATIENCE
-    assert harness.delivery.health.said(["shop-admin"]) == {"shop-admin": "not asked yet"}
+    assert harness.delivery.health.describe(["shop-admin"]) == {"shop-admin": "not asked yet"}
     harness.system.failing.clear()
     harness.turn(Queue.START)
     assert harness.state(grant) is GrantState.ACTIVE

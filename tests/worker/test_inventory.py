@@ -69,11 +69,11 @@ class Place:
         file.write_text("somebody")
         return file
 
-    def look(self, by: str = LEA) -> list[Finding]:
-        return reconcile(self.made.world, self.survey.look(), by)
+    def scan(self, by: str = LEA) -> list[Finding]:
+        return reconcile(self.made.world, self.survey.scan(), by)
 
     def problems(self) -> dict[str, str]:
-        return {one.system: one.problem for one in self.survey.look() if one.problem}
+        return {one.system: one.problem for one in self.survey.scan() if one.problem}
 
     def sent_notes(self) -> list[str]:
         """The notes to people and to the security channel, once they were all sent."""
@@ -81,7 +81,7 @@ class Place:
         return self.slack.notes()
 
     def whats(self) -> list[tuple[What, str]]:
-        return [(each.what, each.name or each.grant) for each in self.look()]
+        return [(each.what, each.name or each.grant) for each in self.scan()]
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_nothing_is_found_where_rows_and_systems_agree(place: Place) -> None:
     place.hold()
     place.over(person=CARA)
     place.hold("dark")
-    assert place.look() == [] and place.problems() == {}
+    assert place.scan() == [] and place.problems() == {}
     ((actor, detail),) = place.made.log("system:access:verified", "actor, detail")
     assert (actor, json.loads(detail)["found"], json.loads(detail)["unasked"]) == (LEA, 0, [])
 
@@ -117,16 +117,16 @@ def test_nothing_is_found_where_rows_and_systems_agree(place: Place) -> None:
 def test_what_has_ended_and_is_still_there_is_found(place: Place, system: str) -> None:
     grant = place.over(system)
     file = place.put(f"access-{grant.id}", system)
-    (found,) = place.look()
+    (found,) = place.scan()
     assert (found.system, found.what, found.grant) == (system, What.LINGERING, grant.id)
     assert found.name == (file.name if system == "files" else "")
     assert place.made.log("system:access:found", 'subject, system, "grant"') == [
         (ANA, system, grant.id)
     ]
-    assert place.look() == [found]
+    assert place.scan() == [found]
     assert place.made.events("system:access:found") == 1
     file.unlink()
-    assert place.look() == []
+    assert place.scan() == []
     assert place.made.count("findings") == 0
 
 
@@ -151,11 +151,11 @@ def test_a_slow_system_says_how_much_was_not_looked_at_and_what_was_found_is_kep
         grant = place.hold(system, person) if system == "files" else place.over(system, person)
         file = place.folders[system] / f"access-{grant.id}"
         file.unlink() if system == "files" else file.touch()
-    assert len(place.look()) == 3
+    assert len(place.scan()) == 3
     monkeypatch.setattr(bot.worker.inventory, "ROOM", 0.0)
     asked = _asked(monkeypatch)
     assert place.problems() == {system: "it is slow: not checked: 3 grants of 3"} and asked == []
-    place.look()
+    place.scan()
     assert place.made.count("findings") == 3
 
 
@@ -179,9 +179,9 @@ def test_how_far_back_it_looks(place: Place, system: str, found: int) -> None:
     grant = place.over(system)
     place.put(f"access-{grant.id}", system)
     place.made.clock.at += 29 * DAY
-    assert len(place.look()) == 1
+    assert len(place.scan()) == 1
     place.made.clock.at += 2 * DAY
-    assert len(place.look()) == found
+    assert len(place.scan()) == found
 
 
 def test_what_is_there_without_a_grant_is_found_whatever_it_is_called(place: Place) -> None:
@@ -226,7 +226,7 @@ def test_what_vanished_is_told_to_the_holder_and_the_leads_once_and_not_made_aga
     place.put(file.name)
     assert place.whats() == []
     file.unlink()
-    place.look()
+    place.scan()
     assert place.made.events("grant:access:missing") == 2
 
 
@@ -234,10 +234,10 @@ def test_a_system_that_can_not_be_asked_is_named_and_what_was_found_there_is_kep
     place: Place,
 ) -> None:
     place.put("access-by-hand")
-    place.look()
+    place.scan()
     down = place.put(".down")
     assert place.problems() == {"files": "the folder is locked"}
-    assert place.look() == []
+    assert place.scan() == []
     left = read_findings(place.made.world, LEA)
     assert isinstance(left, list) and len(left) == 1
     details = [
@@ -245,7 +245,7 @@ def test_a_system_that_can_not_be_asked_is_named_and_what_was_found_there_is_kep
     ]
     assert details[-1]["unasked"] == ["files"]
     down.unlink()
-    assert len(place.look()) == 1
+    assert len(place.scan()) == 1
 
 
 def test_a_system_that_is_in_no_roles_toml_any_more_is_named_as_long_as_something_may_be_there(
@@ -263,10 +263,10 @@ def test_a_system_that_hangs_keeps_no_other_from_being_asked_and_gets_one_thread
     place.put(f"access-{grant.id}", "dark")
     hang = place.put(".hang")
     survey = InventoryScan(place.made.world, place.systems, patience=0.3)
-    first = {one.system: one for one in survey.look()}
+    first = {one.system: one for one in survey.scan()}
     assert "has not answered within 0.3 s" in first["files"].problem
     assert [each.what for each in first["dark"].findings] == [What.LINGERING]
-    assert "earlier call" in {one.system: one.problem for one in survey.look()}["files"]
+    assert "earlier call" in {one.system: one.problem for one in survey.scan()}["files"]
     hang.unlink()
 
 
@@ -294,14 +294,14 @@ def test_an_end_under_way_while_it_looks_is_no_finding(
         return list(found)
 
     monkeypatch.setattr(folder.Folder, "list_active", list_then_end)
-    assert place.look() == []
+    assert place.scan() == []
     assert place.made.grant(grant.id).state is GrantState.ENDED
 
 
 def test_an_end_between_looking_and_writing_it_down_is_no_finding(place: Place) -> None:
     grant = place.hold()
     (place.folders["files"] / f"access-{grant.id}").unlink()
-    seen = place.survey.look()
+    seen = place.survey.scan()
     assert [each.what for one in seen for each in one.findings] == [What.MISSING]
     release_grant(place.made.world, grant.id, ANA)
     assert reconcile(place.made.world, seen, LEA) == []
@@ -313,13 +313,13 @@ def test_an_end_between_looking_and_writing_it_down_is_no_finding(place: Place) 
 
 def one_stray(place: Place) -> Finding:
     place.put("access-by-hand")
-    (found,) = place.look()
+    (found,) = place.scan()
     return found
 
 
 def test_only_what_a_lead_confirms_is_removed_and_both_are_on_record(place: Place) -> None:
     found, other = one_stray(place), place.put("access-other")
-    place.look()
+    place.scan()
     assert ask_removal(place.made.world, LEA, found.id, "C1") == found
     assert (place.folders["files"] / found.name).exists()
     place.delivery.drain(Queue.DECIDE)
@@ -330,7 +330,7 @@ def test_only_what_a_lead_confirms_is_removed_and_both_are_on_record(place: Plac
     assert [data["text"] for message in _sent(place) for _, data in message] == [
         "Removed: access-by-hand on files."
     ]
-    assert [each.name for each in place.look()] == ["access-other"]
+    assert [each.name for each in place.scan()] == ["access-other"]
 
 
 def _sent(place: Place) -> list[list[tuple[object, dict[str, object]]]]:
@@ -341,7 +341,7 @@ def _sent(place: Place) -> list[list[tuple[object, dict[str, object]]]]:
 def test_what_only_says_so_when_asked_is_ended_there(place: Place) -> None:
     grant = place.over("dark")
     file = place.put(f"access-{grant.id}", "dark")
-    (found,) = place.look()
+    (found,) = place.scan()
     ask_removal(place.made.world, LEA, found.id, "C1")
     place.delivery.drain(Queue.DECIDE)
     assert not file.exists()
@@ -370,7 +370,7 @@ def test_what_was_not_found_is_not_removed(place: Place, forged: str) -> None:
 def test_what_a_grant_says_should_be_there_is_not_removed_here(place: Place) -> None:
     grant = place.hold()
     (place.folders["files"] / f"access-{grant.id}").unlink()
-    (missing,) = place.look()
+    (missing,) = place.scan()
     assert isinstance(ask_removal(place.made.world, LEA, missing.id, "C1"), Refused)
 
 
@@ -382,7 +382,7 @@ def test_what_the_system_keeps_is_told_and_still_known(place: Place) -> None:
     (said,) = [data["text"] for message in _sent(place) for _, data in message]
     assert said == "access-by-hand on files could not be removed: files still has it"
     assert place.made.events("system:access:removed") == 0
-    assert place.look() == [found]
+    assert place.scan() == [found]
 
 
 def test_access_that_disappeared_meanwhile_counts_as_removed(place: Place) -> None:
@@ -419,14 +419,14 @@ def test_every_night_is_reconciled_once_by_whichever_worker_after_three_local_ti
 
 
 def test_the_leads_hear_of_a_night_that_found_something_and_of_no_other(place: Place) -> None:
-    reconcile(place.made.world, place.survey.look(), SYSTEM)
+    reconcile(place.made.world, place.survey.scan(), SYSTEM)
     assert place.sent_notes() == []
     place.put("access-by-hand")
     place.put(".down", "dark")
     grant = place.hold()
     place.sent_notes()
     place.slack.sent.clear()
-    seen = place.survey.look()
+    seen = place.survey.scan()
     reconcile(place.made.world, seen, SYSTEM)
     assert place.sent_notes() == ["reconciled"]
     facts = place.slack.sent[-1][0][1]

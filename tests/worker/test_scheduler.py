@@ -63,7 +63,7 @@ def make_running(
         made.world = replace(made.world, now=clock)
         jobs = Scheduler(made.world, clock.exact, others)
         made.world = replace(made.world, wake=lambda queues, due: jobs.expect(due))
-        watch = Ticker(clock.exact, {"the clock": jobs.look, "deadlines": jobs.find_due})
+        watch = Ticker(clock.exact, {"the clock": jobs.check, "deadlines": jobs.find_due})
         started.append(Running(made, clock, jobs, watch))
         jobs.start()
         watch.start()
@@ -233,7 +233,7 @@ def test_on_a_machine_too_busy_to_keep_time_every_job_has_its_turn(tmp_path: Pat
 
     def look_held_up() -> bool:
         ahead[0] = 0.3 - ahead[0]
-        jobs.look()
+        jobs.check()
         return len(ran) >= 3
 
     jobs.start()

@@ -59,7 +59,7 @@ def looked(watch: SessionPoller, made: Made, *systems: Watched) -> None:
     left."""
     made.clock.at += 15
     before = [(system, system.answered) for system in systems]
-    watch.look()
+    watch.poll()
     for system, answered in before:
         until(lambda system=system, answered=answered: system.answered > answered)  # type: ignore[misc]
     until(
@@ -96,7 +96,7 @@ def test_sessions_become_use_while_the_grant_lasts_and_until_they_are_gone(made:
     looked(watch, made, shop)
     assert times(made, grant) == [("pid 1", START + 3, START + 30)]
     made.clock.at += 15
-    watch.look()
+    watch.poll()
     assert shop.asked == 2, "nothing can be open there any more"
 
 
@@ -109,7 +109,7 @@ def test_one_that_hangs_delays_nobody_and_is_not_asked_again_meanwhile(made: Mad
     try:
         for round in (1, 2, 3):
             made.clock.at += 15
-            watch.look()
+            watch.poll()
             until(lambda round=round: reports.answered == round)  # type: ignore[misc]
             until(lambda: "ask-reports" not in {each.name for each in threading.enumerate()})
         assert times(made, other) == [("r", START, None)]
@@ -148,14 +148,14 @@ def test_of_several_processes_one_asks(made: Made) -> None:
     made.a_grant()
     shop = Watched()
     looked(SessionPoller(made.world, Each(shop_admin=shop)), made, shop)
-    SessionPoller(made.world, Each(shop_admin=shop)).look()
+    SessionPoller(made.world, Each(shop_admin=shop)).poll()
     until(lambda: "ask-shop-admin" not in {each.name for each in threading.enumerate()})
     assert shop.asked == 1
 
 
 def test_a_system_that_can_not_tell_is_left_alone(made: Made) -> None:
     made.a_grant()
-    SessionPoller(made.world, Each(shop_admin=FakeSystem())).look()
+    SessionPoller(made.world, Each(shop_admin=FakeSystem())).poll()
     until(lambda: "ask-shop-admin" not in {each.name for each in threading.enumerate()})
     assert made.count("sessions") == 0
     assert made.rows("SELECT key FROM key_values WHERE key LIKE '%sessions%'") == []

@@ -74,9 +74,9 @@ def test_a_new_stream_gets_the_whole_log_in_order_and_then_what_follows(
     sender.send(stream)
     assert receiver.taken == sorted(records(made))
     made.a_request(person=CARA)
-    sender.look()
+    sender.send_due()
     until(lambda: receiver.taken == sorted(records(made)))
-    sender.look()
+    sender.send_due()
     assert receiver.calls == 2, "it was called although nothing was new"
 
 
@@ -115,12 +115,12 @@ def test_a_failing_receiver_is_tried_again_after_a_pause(made: Made, receiver: R
     time = [0.0]
     receiver.fault = SystemUnavailable("siem.example.com answered 503")
     sender = StreamSender(made.world, receiver, lambda: time[0])
-    sender.look()
+    sender.send_due()
     until(lambda: receiver.calls == 1)
-    sender.look()
+    sender.send_due()
     assert receiver.calls == 1
     time[0] += BACKOFF.first
-    until(lambda: sender.look() is None and receiver.calls == 2)
+    until(lambda: sender.send_due() is None and receiver.calls == 2)
 
 
 def test_one_process_sends_until_it_stops_or_its_claim_is_over(

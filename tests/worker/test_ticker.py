@@ -16,7 +16,7 @@ from tests.waiting import until
 
 
 @dataclass
-class Look:
+class Check:
     """A check that counts its runs, and raises the exceptions that a test gives."""
 
     at: list[float] = field(default_factory=list)
@@ -32,8 +32,8 @@ class Look:
 def watching() -> Iterator[Callable[..., Ticker]]:
     started: list[Ticker] = []
 
-    def watch(**looks: Callable[[], object]) -> Ticker:
-        started.append(Ticker(Clock().exact, looks))
+    def watch(**checks: Callable[[], object]) -> Ticker:
+        started.append(Ticker(Clock().exact, checks))
         started[-1].start()
         return started[-1]
 
@@ -71,7 +71,7 @@ def test_checks_run_once_in_every_second_right_after_its_begin(
 def test_a_check_that_fails_runs_again_and_delays_no_other(
     watching: Callable[..., Ticker],
 ) -> None:
-    bad, good = Look(errors=[RuntimeError("a bug"), StorageUnavailable("locked")]), Look()
+    bad, good = Check(errors=[RuntimeError("a bug"), StorageUnavailable("locked")]), Check()
     watch = watching(bad=bad, good=good)
     until(lambda: len(bad.at) >= 3)
     assert len(good.at) >= 2 and watch.well()
@@ -93,30 +93,30 @@ def test_a_ticker_that_hangs_or_was_stopped_is_unwell(
 
 class TestCommits:
     def test_the_rows_are_read_once_for_all_commits_since(self) -> None:
-        version, look = [7], Look()
-        commits = CommitWatcher(lambda: version[0], [look])
+        version, check = [7], Check()
+        commits = CommitWatcher(lambda: version[0], [check])
         for _ in range(3):
-            commits.look()
-        assert len(look.at) == 1
+            commits.check()
+        assert len(check.at) == 1
         version[0] += 2
-        commits.look()
-        commits.look()
-        assert len(look.at) == 2
+        commits.check()
+        commits.check()
+        assert len(check.at) == 2
 
     def test_if_commits_cannot_be_seen_every_check_reads_the_rows(self) -> None:
-        look = Look()
-        commits = CommitWatcher(lambda: 0, [look])
-        commits.look()
-        commits.look()
-        assert len(look.at) == 2
+        check = Check()
+        commits = CommitWatcher(lambda: 0, [check])
+        commits.check()
+        commits.check()
+        assert len(check.at) == 2
 
     def test_a_failed_read_is_repeated_without_a_new_commit(self) -> None:
-        look, after = Look(errors=[StorageUnavailable("locked")]), Look()
-        commits = CommitWatcher(lambda: 7, [look, after])
+        check, after = Check(errors=[StorageUnavailable("locked")]), Check()
+        commits = CommitWatcher(lambda: 7, [check, after])
         with pytest.raises(StorageUnavailable):
-            commits.look()
-        commits.look()
-        assert (len(look.at), len(after.at)) == (2, 1)
+            commits.check()
+        commits.check()
+        assert (len(check.at), len(after.at)) == (2, 1)
 
     def test_after_a_failure_the_version_may_be_of_another_connection(self) -> None:
         answers: list[int | Exception] = [7, StorageUnavailable("gone"), 7]
@@ -127,10 +127,10 @@ class TestCommits:
                 raise answer
             return answer
 
-        look = Look()
-        commits = CommitWatcher(version, [look])
-        commits.look()
+        check = Check()
+        commits = CommitWatcher(version, [check])
+        commits.check()
         with pytest.raises(StorageUnavailable):
-            commits.look()
-        commits.look()
-        assert len(look.at) == 2
+            commits.check()
+        commits.check()
+        assert len(check.at) == 2

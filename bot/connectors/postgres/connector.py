@@ -27,7 +27,7 @@ from bot.connectors.postgres.roles import (
     role_name,
     take_turn,
 )
-from bot.connectors.postgres.server import Line, Server, do, row, told
+from bot.connectors.postgres.server import Line, Server, do, row, translated
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Membership, ProvisionOrder
 from bot.core.roles import System
@@ -247,7 +247,7 @@ class Postgres:
         except psycopg.Error as error:
             if line.closed:
                 raise
-            yield f"{what}: {told(self._system, error)}"
+            yield f"{what}: {translated(self._system, error)}"
         except SystemRefused as error:
             yield f"{what}: {error}"
 

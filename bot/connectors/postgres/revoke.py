@@ -20,7 +20,7 @@ _PREPARED_IN = "SELECT DISTINCT database FROM pg_prepared_xacts WHERE owner = %s
 _OWNS_IN = """SELECT DISTINCT d.datname FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
     WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = %s
         AND d.datname <> current_database()"""
-_TELL = """SELECT pg_terminate_backend(pid, %s / count(*) OVER ()) FROM pg_stat_activity
+_END_SESSIONS = """SELECT pg_terminate_backend(pid, %s / count(*) OVER ()) FROM pg_stat_activity
     WHERE usesysid = %s"""
 
 
@@ -36,10 +36,10 @@ def end_role(server: Server, line: Line, role: Role) -> None:
     for (database,) in line.execute(_OWNS_IN.encode(), [role.oid]).fetchall():
         with server.connected(database) as there, there.transaction():
             take_turn(there)
-            _hand_over(there, role)
+            _reassign(there, role)
     with line.transaction():
         take_turn(line)
-        _hand_over(line, role)
+        _reassign(line, role)
         if _open_sessions(line, role):
             raise SystemUnavailable(f"a session of {role.name} was opened while it ended", 1)
         do(line, "DROP ROLE {role}", role=role.sql)
@@ -52,7 +52,7 @@ def _lock_out(server: Server, line: Line, role: Role) -> None:
         try:
             with line.transaction():
                 do(line, "SET LOCAL lock_timeout = '500ms'")
-                _tell_sessions(line, role)
+                _end_sessions(line, role)
                 do(line, "ALTER ROLE {role} NOLOGIN PASSWORD NULL", role=role.sql)
             return
         except (psycopg.errors.LockNotAvailable, psycopg.errors.InternalError_):
@@ -74,22 +74,22 @@ def _undo_prepared(server: Server, line: Line, role: Role) -> None:
 
 
 def _close_sessions(line: Line, role: Role) -> None:
-    _tell_sessions(line, role)
-    _tell_sessions(line, role, PATIENCE)
+    _end_sessions(line, role)
+    _end_sessions(line, role, PATIENCE)
     if left := _open_sessions(line, role):
         raise SystemUnavailable(f"{left} sessions of {role.name} did not end")
 
 
-def _tell_sessions(line: Line, role: Role, patience: int = 0) -> None:
+def _end_sessions(line: Line, role: Role, patience: int = 0) -> None:
     """Terminates all sessions, and waits for each its share of `patience` milliseconds."""
-    line.execute(_TELL.encode(), [patience, role.oid])
+    line.execute(_END_SESSIONS.encode(), [patience, role.oid])
 
 
 def _open_sessions(line: Line, role: Role) -> int:
     return int(row(line, "SELECT count(*) FROM pg_stat_activity WHERE usesysid = %s", role.oid)[0])
 
 
-def _hand_over(line: Line, role: Role) -> None:
+def _reassign(line: Line, role: Role) -> None:
     """Gives the role's objects in this database to the owner of leftovers, and revokes the role's
     privileges here. The new owner of a function or publication must be allowed to create one there,
     so the new owner has the role's privileges for a moment."""

@@ -92,17 +92,17 @@ class Server:
             ):
                 yield line
         except psycopg.Error as error:
-            raise told(
+            raise translated(
                 self._name, error
             ) from None  # the cause may quote a statement with a verifier
 
 
-def told(system: str, error: psycopg.Error) -> SystemUnavailable | SystemRefused:
+def translated(system: str, error: psycopg.Error) -> SystemUnavailable | SystemRefused:
     """The one place that translates errors of the driver."""
-    said = [error.diag.message_primary or (str(error).strip().splitlines() or ["?"])[0]]
+    parts = [error.diag.message_primary or (str(error).strip().splitlines() or ["?"])[0]]
     if error.diag.message_detail:
-        said += error.diag.message_detail.splitlines()[:2]
-    text, state = redacted(": ".join(said))[:500], error.sqlstate
+        parts += error.diag.message_detail.splitlines()[:2]
+    text, state = redacted(": ".join(parts))[:500], error.sqlstate
     if state is None:
         return OutcomeUnknown(f"{system} can't be reached, or the connection broke: {text}")
     if state[:2] in _FINAL and state not in _PASSING:

@@ -15,7 +15,7 @@ from bot.core.audit import Event, check_links, rfc3339
 from bot.core.audit_export import json_lines, rows_of
 from bot.core.errors import AccessBotError
 from bot.operations._unit_of_work import Context, reading, unit
-from bot.operations.audit.verify_audit import said, verify_audit
+from bot.operations.audit.verify_audit import verdict_text, verify_audit
 from storage import archives, streams
 from storage.database import Reads
 
@@ -59,7 +59,7 @@ def archive_log(
     finish_archive(world, progress)
     verdict = verify_audit(world)
     if not verdict.is_intact:
-        return Refused(f"Only an intact log is archived. {said(verdict)}")
+        return Refused(f"Only an intact log is archived. {verdict_text(verdict)}")
     with world.db.snapshot() as view:
         cut = _cut(world, view, world.now() - kept)
         if isinstance(cut, Refused):
@@ -150,20 +150,20 @@ def check_bundle(file: Path) -> Bundle:
     try:
         with zipfile.ZipFile(file) as bundle:
             about = json.loads(bundle.read(MANIFEST))
-            told = Bundle(**{name: about[name] for name in Bundle.__dataclass_fields__})
+            manifest = Bundle(**{name: about[name] for name in Bundle.__dataclass_fields__})
             digest = hashlib.sha256()
             with bundle.open(RECORDS) as stream:
                 while chunk := stream.read(1024 * 1024):
                     digest.update(chunk)
             with bundle.open(RECORDS) as stream:
                 lines = TextIOWrapper(stream, "utf-8", newline="\n")
-                broken, last, head = check_links(rows_of(lines), told.first - 1, told.prev)
+                broken, last, head = check_links(rows_of(lines), manifest.first - 1, manifest.prev)
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
         raise BadBundle(f"{file} is not a bundle of the audit log") from error
     if broken is not None:
         raise BadBundle(f"{file} is BROKEN at record {broken.seq}: {broken.why}")
-    found = Bundle(told.first, last, told.prev, head, digest.hexdigest())
-    if found != told:
+    found = Bundle(manifest.first, last, manifest.prev, head, digest.hexdigest())
+    if found != manifest:
         raise BadBundle(f"{file} does not hold what its manifest says")
     return found
 

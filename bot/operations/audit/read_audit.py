@@ -37,7 +37,7 @@ def read_audit(
     with unit(world) as u:
         if (refused := leads_only(u, by)) is not None:
             return u.refuse(refused, by, "read the audit log")
-        u.note(Event.AUDIT_READ, by, filters=_said(filters), before=before)
+        u.note(Event.AUDIT_READ, by, filters=_given(filters), before=before)
         return audit.page(u.db, filters, before, size)
 
 
@@ -46,7 +46,7 @@ def ask_export(world: Context, by: str, filters: Filters) -> Refused | None:
     with unit(world) as u:
         if (refused := leads_only(u, by)) is not None:
             return u.refuse(refused, by, "export the audit log")
-        u.do(effects.send_export(by, _said(filters)))
+        u.do(effects.send_export(by, _given(filters)))
     return None
 
 
@@ -60,7 +60,7 @@ def export_audit(
     with unit(world) as u:
         last = (audit.head(u.db) or (0,))[0]
         count = audit.count(u.db, filters, last)
-        u.note(Event.AUDIT_EXPORTED, by, filters=_said(filters), records=count)
+        u.note(Event.AUDIT_EXPORTED, by, filters=_given(filters), records=count)
     return count, audit.export(world.db, filters, last)
 
 
@@ -87,10 +87,10 @@ def is_lead(world: Context, person: str) -> bool:
         return seen_as_lead(Snapshot(world), person) is None
 
 
-def filters_from(said: Mapping[str, Any]) -> Filters:
+def filters_from(given: Mapping[str, Any]) -> Filters:
     """Returns the filters in an effect's data."""
-    return Filters(**said)
+    return Filters(**given)
 
 
-def _said(filters: Filters) -> dict[str, object]:
+def _given(filters: Filters) -> dict[str, object]:
     return {name: value for name, value in asdict(filters).items() if value is not None}

@@ -19,7 +19,7 @@ from storage.audit_stories import stories
 from storage.database import Reads
 
 STEP = 5000
-MOST_TOLD = 20
+MOST_LISTED = 20
 """The number of differences that are listed; the others are counted."""
 
 INTERRUPTED = "an archive is under way, or was interrupted; `access-bot audit archive` completes it"
@@ -63,7 +63,7 @@ class Verdict:
         return self.broken is None and not self.unchecked
 
 
-def said(verdict: Verdict) -> str:
+def verdict_text(verdict: Verdict) -> str:
     """Formats the verdict for people: one line, and one for each listed difference."""
     if verdict.broken is not None:
         lines = [f"The audit log is BROKEN at record {verdict.broken.seq}: {verdict.broken.why}."]
@@ -200,8 +200,8 @@ def _invented_preapprovals(view: Reads, last: int, now: int) -> Iterator[Differe
             if (detail := parsed_detail(text)).get("preapproval") == each.id
         )
         event, actor, detail = next(about, ("", "", {}))
-        said = tuple(detail.get(name) for name in ("duration", "until", "fingerprint"))
-        if (event, actor, said) != (
+        terms = tuple(detail.get(name) for name in ("duration", "until", "fingerprint"))
+        if (event, actor, terms) != (
             Event.PREAPPROVAL_GIVEN,
             each.giver,
             (each.duration, each.until, each.fingerprint),
@@ -256,7 +256,7 @@ def _compared(verdict: Verdict, view: Reads, now: int, archived: Archived | None
             count += 1
             yield invented
 
-    first = tuple(nsmallest(MOST_TOLD, found()))
+    first = tuple(nsmallest(MOST_LISTED, found()))
     broken = (
         Break(first[0].seq, f"the log and the database differ: {first[0].what}") if first else None
     )

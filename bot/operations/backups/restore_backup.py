@@ -16,7 +16,7 @@ from bot.operations._api_tokens import end_token
 from bot.operations._end_grant import withdraw
 from bot.operations._preapprovals import take_back
 from bot.operations._unit_of_work import Context, UnitOfWork, unit
-from bot.operations.audit.verify_audit import Verdict, said, verify_audit
+from bot.operations.audit.verify_audit import Verdict, verdict_text, verify_audit
 from bot.operations.grants.panic import end_all
 from bot.operations.onboarding.end_ramp import end_ramp
 from bot.operations.onboarding.shared import ramp_record
@@ -66,7 +66,7 @@ def restore_sqlite(world: Context, by: str, file: Path) -> Restored | Refused:
         with _opened(world, f"sqlite:///{part}") as copy:
             verdict = verify_audit(copy)
             if verdict.broken is not None:
-                return Refused(f"The copy can't be trusted. {said(verdict)}")
+                return Refused(f"The copy can't be trusted. {verdict_text(verdict)}")
             done = _settled(copy, by, verdict)
         if target.exists() and not copies.claim_sqlite(target):
             return RUNNING

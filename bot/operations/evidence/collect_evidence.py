@@ -21,7 +21,7 @@ from bot.core.flags.flag import Flag
 from bot.core.record_lines import lines_of, sentence
 from bot.core.usage import Known
 from bot.operations._unit_of_work import SYSTEM, Context
-from bot.operations.audit.verify_audit import Verdict, said
+from bot.operations.audit.verify_audit import Verdict, verdict_text
 from bot.operations.flags.count_answers import flags_raised
 from bot.operations.reviews.describe_campaign import review_report
 from storage import audit, evidence
@@ -59,7 +59,7 @@ def collect_evidence(
     votes = evidence.operator_votes(view, period.start, period.end)
     cover = Cover(
         *(period, count, first, last, world.now(), by, version, sample),
-        *(head.seq if head else 0, head.hash if head else "", result, said(verdict), votes),
+        *(head.seq if head else 0, head.hash if head else "", result, verdict_text(verdict), votes),
         archived=verdict.archived,
     )
     risky: set[str] = set()

@@ -8,7 +8,7 @@ from bot.core.roles import Role
 from bot.core.usage import GrantUsage
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations._usage import used_of
-from bot.operations.messages.record_posted import TOLD_OF, leads_told
+from bot.operations.messages.record_posted import NOTED_TO_LEADS, leads_notified
 from storage import feedback, grants, key_values, requests
 
 
@@ -18,8 +18,8 @@ class GrantView:
 
     `role` is None if roles.toml no longer has it. `used` is None until the end is requested. `why`
     is a sentence for the holder about an action that they must take first, and `until` the end of
-    the time for it. `leads_told` has the notes about this grant that the leads received. `feedback`
-    is the holder's answer after the end.
+    the time for it. `leads_notified` has the notes about this grant that the leads received.
+    `feedback` is the holder's answer after the end.
     """
 
     grant: Grant
@@ -30,7 +30,7 @@ class GrantView:
     used: GrantUsage | None
     why: str = ""
     until: int = 0
-    leads_told: frozenset[str] = frozenset()
+    leads_notified: frozenset[str] = frozenset()
     feedback: Feedback | None = None
 
 
@@ -50,13 +50,13 @@ def describe_grant(world: Context, grant_id: str) -> GrantView | None:
             used=used_of(u, [grant])[grant.id]
             if grant.state in (GrantState.ENDING, GrantState.ENDED)
             else None,
-            leads_told=_told(u, grant.id),
+            leads_notified=_leads_notified(u, grant.id),
             feedback=feedback.of_grants(u.db, [grant.id]).get(grant.id)
             if grant.state is GrantState.ENDED
             else None,
         )
 
 
-def _told(u: Snapshot, grant: str) -> frozenset[str]:
-    keys = {leads_told(note, grant): note for note in TOLD_OF}
+def _leads_notified(u: Snapshot, grant: str) -> frozenset[str]:
+    keys = {leads_notified(note, grant): note for note in NOTED_TO_LEADS}
     return frozenset(keys[key] for key in key_values.claimed(u.db, list(keys)))

@@ -9,7 +9,7 @@ from bot.operations._end_alert import resolve_alerts
 from bot.operations._unit_of_work import Context, UnitOfWork, unit
 from bot.operations.claim_work import Row
 from bot.operations.grants.begin_attempt import order_of
-from bot.operations.grants.record_results import note_ended, over_at, tell_ended
+from bot.operations.grants.record_results import note_ended, notify_ended, over_at
 from storage import grants
 
 Revoke = Callable[[Sequence[ProvisionOrder]], None]
@@ -72,4 +72,4 @@ def _confirm(
         ended_at[over_at(u, grant)].append(grant.id)
     for at, ids in ended_at.items():
         grants.confirm_ends(u.db, ids, at)
-    tell_ended(u, over, holders)
+    notify_ended(u, over, holders)

@@ -16,7 +16,7 @@ def panic(world: Context, by: str, *, role: str | None = None, person: str | Non
             key_values.switch_on(u.db, kind, name, by, u.now)
         ended = end_all(u, by, "panic switch", role, person)
         u.note(Event.PANIC_ON, by, subject=person or "", role=role or "", ended=ended)
-        _tell(u, "panic_on", by, role, person, ended)
+        _notify(u, "panic_on", by, role, person, ended)
     with unit(world) as u:  # access given before others could see the switch
         return ended + end_all(u, by, "panic switch", role, person)
 
@@ -28,7 +28,7 @@ def resume(world: Context, by: str, *, role: str | None = None, person: str | No
         if not any(lifted):
             return False
         u.note(Event.PANIC_OFF, by, subject=person or "", role=role or "")
-        _tell(u, "panic_off", by, role, person, 0)
+        _notify(u, "panic_off", by, role, person, 0)
     return True
 
 
@@ -57,8 +57,8 @@ def end_all(
     return ended
 
 
-def _tell(
+def _notify(
     u: UnitOfWork, note: str, by: str, role: str | None, person: str | None, ended: int
 ) -> None:
-    facts_told = {"by": by, "role": role or "", "person": person or "", "ended": ended}
-    u.notify_leads(note, **facts_told)
+    facts = {"by": by, "role": role or "", "person": person or "", "ended": ended}
+    u.notify_leads(note, **facts)

@@ -15,7 +15,7 @@ from bot.operations._unit_of_work import SYSTEM, Context, Snapshot, UnitOfWork, 
 from bot.operations.grants.begin_attempt import let_end_stand, order_of
 from storage import grants, key_values, outbox
 
-EXTENDS_UNTOLD = 3
+QUIET_EXTENDS = 3
 """Attempts to move an end on a system that may fail, within some seconds, before people are
 notified."""
 
@@ -185,7 +185,7 @@ def orders_for(
     return orders
 
 
-def was_never_told(world: Context, grant_id: str) -> bool:
+def was_never_called(world: Context, grant_id: str) -> bool:
     """Whether no system was ever called for this grant, so that its end needs no call. Raises
     StorageUnavailable."""
     with world.db.reading():
@@ -223,7 +223,7 @@ def record_ended(world: Context, grant_id: str, system: str) -> None:
         ):
             return
         grants.confirm_end(u.db, grant.id, over_at(u, grant))
-        tell_ended(u, [grant], {grant.person: u.person(grant.person)})
+        notify_ended(u, [grant], {grant.person: u.person(grant.person)})
 
 
 def over_at(u: UnitOfWork, grant: Grant) -> int:
@@ -284,7 +284,7 @@ def record_extend_failed(
 ) -> None:
     """Records that the system has not confirmed the new end, and may end the access earlier.
     Notifies the holder and the leads once, after the first attempts have failed."""
-    if attempts != EXTENDS_UNTOLD:
+    if attempts != QUIET_EXTENDS:
         return
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
@@ -316,7 +316,7 @@ def record_extended(world: Context, grant_id: str, system: str, attempts: int) -
         grant = grants.locked(u.db, grant_id)
         if grant is not None and grant.state is not GrantState.ACTIVE:
             u.do(effects.end_lease(grant.id, system))
-        elif grant is not None and attempts > EXTENDS_UNTOLD:
+        elif grant is not None and attempts > QUIET_EXTENDS:
             u.record(Event.RENEWAL_CONFIRMED, SYSTEM, grant, system=system, ends_at=grant.ends_at)
             u.do(effects.notify_person(grant.person, "extended", grant=grant.id))
 
@@ -328,7 +328,7 @@ def _show(u: UnitOfWork, grant: Grant) -> None:
         u.do(effects.update_approval(grant.request, channel_of(u, grant.role)))
 
 
-def tell_ended(u: UnitOfWork, over: Sequence[Grant], holders: Mapping[str, Person]) -> None:
+def notify_ended(u: UnitOfWork, over: Sequence[Grant], holders: Mapping[str, Person]) -> None:
     """After every system has confirmed: notifies the holder, posts to the thread, and sums up the
     use."""
     for grant in over:

@@ -12,7 +12,14 @@ from bot.operations.requests.describe_request import RequestCard, describe_reque
 from storage import direct_notes, grants, outbox, requests
 from storage.direct_notes import DirectNote, Place
 
-__all__ = ["DirectNote", "Told", "adopt_message", "describe_told", "record_shown", "record_told"]
+__all__ = [
+    "DirectNote",
+    "ShownNote",
+    "adopt_message",
+    "describe_notes",
+    "record_notes",
+    "record_shown",
+]
 
 REMINDER = "reminder"
 LOST = "lost"
@@ -48,7 +55,7 @@ LASTING = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ShownNote:
     """One note of a direct message, with its grant or request. A note that is `past` is worded so
     that it stays true, and has no buttons."""
 
@@ -58,7 +65,7 @@ class Told:
     past: bool
 
 
-def record_told(world: Context, notes: Sequence[DirectNote]) -> None:
+def record_notes(world: Context, notes: Sequence[DirectNote]) -> None:
     """Records a direct message with these notes. Earlier notes about the same grants are past from
     now on."""
     with unit(world) as u:
@@ -106,7 +113,7 @@ def stale_messages(u: Snapshot, about: Sequence[str], asked: Sequence[str]) -> l
     return list(dict.fromkeys((note.channel, note.ts) for note in stale))
 
 
-def describe_told(world: Context, channel: str, ts: str) -> list[Told]:
+def describe_notes(world: Context, channel: str, ts: str) -> list[ShownNote]:
     """Returns the notes of a direct message, in order, as they are now."""
     with world.db.reading():
         notes = direct_notes.in_message(world.db, channel, ts)
@@ -114,14 +121,14 @@ def describe_told(world: Context, channel: str, ts: str) -> list[Told]:
     return [_told(world, note, newest) for note in notes]
 
 
-def _told(world: Context, note: DirectNote, newest: Mapping[str, str]) -> Told:
+def _told(world: Context, note: DirectNote, newest: Mapping[str, str]) -> ShownNote:
     if note.request:
         card = describe_request(world, note.request)
         past = card is None or _request_past(note, card.request.state, card.is_posted)
-        return Told(note, None, card, note.past or past)
+        return ShownNote(note, None, card, note.past or past)
     view = describe_grant(world, note.grant)
     past = view is None or _grant_past(note, view.grant.state, newest.get(note.grant, note.ts))
-    return Told(note, view, None, note.past or past)
+    return ShownNote(note, view, None, note.past or past)
 
 
 def _grant_past(note: DirectNote, state: GrantState, newest: str) -> bool:

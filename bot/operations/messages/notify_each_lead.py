@@ -15,17 +15,17 @@ log = logging.getLogger(__name__)
 FAILING = "failing "
 """Prefix of the key that stores a channel or lead that refuses messages."""
 
-LEADS_TOLD = 10
+MOST_LEADS = 10
 """The number of leads that get such messages, so that a large group is not flooded."""
 
 
 def leads_of(u: Snapshot) -> list[str]:
-    """Returns the leads to notify, at most LEADS_TOLD: also from groups that are too old to give
+    """Returns the leads to notify, at most MOST_LEADS: also from groups that are too old to give
     authority, because notifying their last members is better than notifying nobody."""
     found = sorted(u.world.directory(however_old=True).resolve(u.policy.workspace.leads))
     known = {person: people.get(u.db, person) for person in found}
     able = [person for person, it in known.items() if it is None or it.ineligible_reason() is None]
-    return able[:LEADS_TOLD]
+    return able[:MOST_LEADS]
 
 
 def notify_each_lead(u: UnitOfWork, note: str, **facts: object) -> None:

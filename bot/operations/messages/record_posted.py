@@ -91,20 +91,20 @@ def record_reminded(world: Context, grant_id: str) -> None:
             u.record(Event.REMINDER_SENT, SYSTEM, grant, ends_at=grant.ends_at)
 
 
-def record_leads_told(world: Context, told: Sequence[tuple[str, str]]) -> None:
+def record_leads_notified(world: Context, told: Sequence[tuple[str, str]]) -> None:
     """Records that the leads received these notes, each with its grant."""
     with unit(world) as u:
         for note, grant in told:
-            key_values.claim_key(u.db, leads_told(note, grant), u.now)
+            key_values.claim_key(u.db, leads_notified(note, grant), u.now)
 
 
-TOLD_OF = ("alert", "missing", "start_failed", "unextended")
+NOTED_TO_LEADS = ("alert", "missing", "start_failed", "unextended")
 """Notes to the leads that the holder's own message mentions."""
 
 
-def leads_told(note: str, grant: str) -> str:
+def leads_notified(note: str, grant: str) -> str:
     """Returns the key that stores it."""
-    return f"leads told:{note}:{grant}"
+    return f"leads notified:{note}:{grant}"
 
 
 def record_undelivered(world: Context, kind: str, to: str, error: str) -> None:

@@ -118,5 +118,5 @@ def _suggest(u: UnitOfWork, person: str, joined_at: int) -> None:
     if bundle is None and not has_one and u.now - joined_at < JOINED_FOR:
         return
     if ramps.drop_newcomer(u.db, person) and bundle is not None and not has_one:
-        told = [lead for lead in leads_of(u) if lead != person]
-        u.do(*(effects.suggest_bundle(lead, person, bundle.name) for lead in told))
+        others = [lead for lead in leads_of(u) if lead != person]
+        u.do(*(effects.suggest_bundle(lead, person, bundle.name) for lead in others))

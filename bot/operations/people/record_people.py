@@ -113,7 +113,7 @@ def warn_of_old_groups(world: Context, started: int) -> None:
         since = read_at if read_at and read_at <= u.now + CLOCKS_APART else started
         if since >= u.now - GROUPS_LAST or not _names_groups(u.policy):
             return
-        if key_values.put(u.db, "unread groups told", str(read_at)):
+        if key_values.put(u.db, "unread groups reported", str(read_at)):
             u.notify_leads("groups_unread", since=since)
 
 

@@ -32,7 +32,7 @@ _TEXT = "policy text"
 """The digest of the content whose text is in the log."""
 
 RECORDED = 200
-TOLD = 30
+MOST_CHANGES = 30
 """The number of changes in the audit record and in the message to the security channel."""
 
 
@@ -66,7 +66,7 @@ def record_loaded(world: Context, policy: Policy, revision: str = "") -> list[Ch
             high_risk=sorted(name for name, role in policy.roles.items() if role.risk == "high"),
         )
         if old and found:
-            _tell(u, json.loads(old)["workspace"]["security_channel"], found)
+            _notify(u, json.loads(old)["workspace"]["security_channel"], found)
         bind_references(u)
         warn_undecidable(u)
         judge_scheduled(u)
@@ -113,14 +113,14 @@ def warn_outdated(world: Context, host: str) -> None:
             u.do(effects.notify_security(channel, "policy_outdated", host=host, file=u.policy.file))
 
 
-def _tell(u: UnitOfWork, channel_before: str, found: Sequence[Change]) -> None:
+def _notify(u: UnitOfWork, channel_before: str, found: Sequence[Change]) -> None:
     """Also notifies the previous security channel: moving it must not be a way to hide the other
     changes."""
     looser = [str(each) for each in found if each.loosens]
     other = [str(each) for each in found if not each.loosens]
-    room = max(0, TOLD - len(looser))
+    room = max(0, MOST_CHANGES - len(looser))
     about = {
-        "looser": _with_names(u, looser[:TOLD]),
+        "looser": _with_names(u, looser[:MOST_CHANGES]),
         "other": _with_names(u, other[:room]),
         "loosening": len(looser),
         "count": len(found),

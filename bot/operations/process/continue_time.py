@@ -22,7 +22,7 @@ USUAL = 5
 
 WRONG_TIME = "It was made while the bot's clock was wrong, so it was withdrawn. Please ask again."
 
-TOLD_EVERY = 600
+REPORTED_EVERY = 600
 """Seconds between two notifications of the security channel, however many processes start."""
 
 
@@ -75,7 +75,7 @@ def accept_clock(world: Context, by: str) -> bool:
     return True
 
 
-def tell_behind(world: Context, behind: int) -> None:
+def report_clock_behind(world: Context, behind: int) -> None:
     """Reports the seconds by which the clock was behind: in both logs and to the security
     channel."""
     if behind <= USUAL:
@@ -86,7 +86,7 @@ def tell_behind(world: Context, behind: int) -> None:
     )
     with unit(world) as u:
         u.note(Event.CLOCK_CORRECTED, SYSTEM, seconds=behind)
-        if times.claim_told(u.db, u.now, TOLD_EVERY):
+        if times.claim_clock_report(u.db, u.now, REPORTED_EVERY):
             u.notify_leads("clock_behind", seconds=behind)
 
 

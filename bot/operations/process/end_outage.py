@@ -21,7 +21,7 @@ class Outage:
     since: int
     cause: str
     ended: int = 0
-    told: bool = False
+    reported: bool = False
 
 
 def end_outage(world: Context, outage: Outage) -> None:
@@ -40,10 +40,10 @@ def end_outage(world: Context, outage: Outage) -> None:
             SYSTEM,
             cause=outage.cause,
             made_again=len(again),
-            told=outage.told,
+            reported=outage.reported,
             **facts,
         )
-        if times.claim_writing_told(u.db, u.now, outage.since):
+        if times.claim_outage_report(u.db, u.now, outage.since):
             u.notify_leads("writing_back", **facts)
 
 
@@ -75,7 +75,7 @@ def _is_wrong(u: UnitOfWork, grant_id: str, system: str) -> bool:
     return is_wrong
 
 
-def who_to_tell(world: Context) -> tuple[str, list[str]]:
+def whom_to_notify(world: Context) -> tuple[str, list[str]]:
     """Returns the id of the security channel, or its name if no id is known, and the leads who may
     act. Raises StorageUnavailable."""
     channel = world.policy().workspace.security_channel

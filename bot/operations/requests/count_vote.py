@@ -38,7 +38,7 @@ def count_vote(
     describes them now."""
     record_people(world, [voter, *others])
     outcome = _decide(world, press, voter)
-    if left := [*_told(outcome, voter.id, str(press["channel"]))]:
+    if left := [*_reported(outcome, voter.id, str(press["channel"]))]:
         with unit(world) as u:
             u.do(*left)
     return outcome
@@ -79,7 +79,7 @@ def _some(named: list[str] | None) -> tuple[str, ...] | None:
     return None if named is None else tuple(named)
 
 
-def _told(outcome: Outcome, voter: str, channel: str) -> Iterator[Effect]:
+def _reported(outcome: Outcome, voter: str, channel: str) -> Iterator[Effect]:
     if (said := _answer(outcome)) is not None:
         note, facts = said
         yield effects.answer(voter, channel, note, **facts)

@@ -42,7 +42,7 @@ def sweep_campaigns(world: Context) -> int:
     for campaign, over in due:
         if over:
             with unit(world) as work:
-                reviews.set_gone(work.db, campaign.id, over, work.now)
+                reviews.set_over(work.db, campaign.id, over, work.now)
         if campaign.due_at <= world.now():
             _answer(world, campaign.id)
         with unit(world) as work:

@@ -34,8 +34,8 @@ def acknowledge_all(world: Context, by: str, alert: str) -> int | Refused:
         known = alerts.by_id(u.db, alert)
         if (refused := leads_only(u, by)) is not None:
             return u.refuse(refused, by, ACTION)
-        told = alerts.unacknowledged(u.db, known.system, MOST) if known else []
-        taken = [each for each in told if alerts.acknowledge(u.db, each.id, by, u.now)]
+        open_alerts = alerts.unacknowledged(u.db, known.system, MOST) if known else []
+        taken = [each for each in open_alerts if alerts.acknowledge(u.db, each.id, by, u.now)]
         if not taken:
             return u.refuse(_over(u, alert), by, ACTION)
         for each in taken:

@@ -38,7 +38,7 @@ def reconcile(
         unasked = {one.system: one.problem for one in seen if one.problem}
         u.note(Event.SYSTEMS_VERIFIED, by, found=len(found), unasked=sorted(unasked))
         if by == SYSTEM and (unasked or any(each.what is not What.ENDING for each in found)):
-            _tell_counts(u, found, unasked)
+            _notify_counts(u, found, unasked)
         if by != SYSTEM and channel is not None:  # the findings are read when they are shown
             u.do(effects.answer(by, channel, "findings", asked=len(seen), unasked=unasked))
     return found
@@ -61,7 +61,7 @@ def _kept(u: UnitOfWork, seen: ScanResult) -> list[Finding]:
             each.system, each.what, each.name, each.grant, each.detail, new_id("f")
         )
         if key not in known and findings.add(u.db, stored, u.now):
-            _tell_new(u, stored)
+            _notify_new(u, stored)
         kept.append(stored)
     if not seen.problem:
         findings.drop(u.db, [each.id for key, each in known.items() if key not in now])
@@ -85,10 +85,10 @@ def _still_so(u: UnitOfWork, finding: Finding) -> bool:
     return states.get(finding.system) is wanted.get(finding.what)
 
 
-def _tell_new(u: UnitOfWork, finding: Finding) -> None:
+def _notify_new(u: UnitOfWork, finding: Finding) -> None:
     grant = grants.get(u.db, finding.grant) if finding.grant else None
     if finding.what is What.MISSING and grant is not None:
-        return _tell_missing(u, grant, finding)
+        return _notify_missing(u, grant, finding)
     if finding.what in EXCESS:
         facts = {"name": finding.name, "what": finding.what, "detail": finding.detail}
         if grant is not None:
@@ -98,12 +98,12 @@ def _tell_new(u: UnitOfWork, finding: Finding) -> None:
     return None
 
 
-def _tell_missing(u: UnitOfWork, grant: Grant, finding: Finding) -> None:
+def _notify_missing(u: UnitOfWork, grant: Grant, finding: Finding) -> None:
     system, part = finding.system, {"part": finding.detail} if finding.detail else {}
     drill = grant.urgency.as_detail()
     u.record(Event.ACCESS_MISSING, SYSTEM, grant, system=system, **part)
-    told = effects.notify_person(grant.person, "missing", grant=grant.id, system=system)
-    u.do(effects.later(told, AFTER_LEADS))
+    note = effects.notify_person(grant.person, "missing", grant=grant.id, system=system)
+    u.do(effects.later(note, AFTER_LEADS))
     u.notify_leads(
         "missing",
         grant=grant.id,
@@ -115,7 +115,7 @@ def _tell_missing(u: UnitOfWork, grant: Grant, finding: Finding) -> None:
     )
 
 
-def _tell_counts(u: UnitOfWork, found: Sequence[Finding], unasked: dict[str, str]) -> None:
+def _notify_counts(u: UnitOfWork, found: Sequence[Finding], unasked: dict[str, str]) -> None:
     excess, missing = (
         sum(each.what in EXCESS for each in found),
         sum(each.what is What.MISSING for each in found),

@@ -64,7 +64,7 @@ def record_removed(world: Context, removal: Removal, by: str, channel: str | Non
             findings.drop(u.db, [finding.id])
             _record(u, Event.ACCESS_REMOVED, finding, by)
         if channel is not None:
-            u.do(effects.answer(by, channel, "text", text=said(removal)))
+            u.do(effects.answer(by, channel, "text", text=sentence_of(removal)))
 
 
 def refuse_removal(world: Context, by: str, channel: str) -> None:
@@ -73,7 +73,7 @@ def refuse_removal(world: Context, by: str, channel: str) -> None:
         u.do(effects.answer(by, channel, "refused", why=_gone()))
 
 
-def said(removal: Removal) -> str:
+def sentence_of(removal: Removal) -> str:
     """Formats the result as a sentence."""
     finding = removal.finding
     what = f"{finding.name or finding.grant} on {finding.system}"

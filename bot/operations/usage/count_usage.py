@@ -25,7 +25,7 @@ MOST_IN_A_MINUTE = 100
 """The maximum of sources for one grant on one system in a minute; further ones are counted under
 `other`. A holder has a few, and invented ones must not fill the database."""
 
-MOST_TOLD = 20
+MOST_LISTED = 20
 """The number of sources in the audit record of a grant's end."""
 
 
@@ -85,7 +85,7 @@ class UsageMeter:
             self._remember(grant, system)
         minute = now - now % 60
         with self._lock:
-            known = self._told_apart(grant, system, source, minute)
+            known = self._counted_source(grant, system, source, minute)
             key = (grant, system, known, minute, outcome, how)
             if key not in self._counts and len(self._counts) >= MOST_SOURCES:
                 key = (grant, system, "other", minute, outcome, how)
@@ -111,7 +111,7 @@ class UsageMeter:
             known.add(agent)
             self._places[place] = system
 
-    def _told_apart(self, grant: str, system: str, source: str, minute: int) -> str:
+    def _counted_source(self, grant: str, system: str, source: str, minute: int) -> str:
         if minute != self._minute:
             self._minute = minute
             self._sources.clear()
@@ -208,16 +208,16 @@ def sum_usage(world: Context, ended: Sequence[str]) -> None:
                 if (system, kind) not in known:
                     # Without a kind the token is good for nothing there: that check was counted.
                     known[system, kind] = known_on(u, system, kind) if kind else Known.REPORTED
-                said = {name: getattr(here or _UNUSED, name) for name in _COUNTED}
-                said |= {"known": known[system, kind], "sources": sources}
+                facts = {name: getattr(here or _UNUSED, name) for name in _COUNTED}
+                facts |= {"known": known[system, kind], "sources": sources}
                 hows = usage.ways_in(u.db, grant.id, system) if here is not None else []
-                said |= {"how": hows} if hows else {}
+                facts |= {"how": hows} if hows else {}
                 by_method = methods.get((grant.id, system))
-                said |= {"methods": by_method} if by_method else {}
-                u.record(Event.USE_SUMMED, SYSTEM, grant, system=system, **said)
+                facts |= {"methods": by_method} if by_method else {}
+                u.record(Event.USE_SUMMED, SYSTEM, grant, system=system, **facts)
 
 
 def sources_of(u: Snapshot, grant: str, system: str) -> list[str]:
     """Returns the first twenty sources from which the grant was used on the system."""
-    checks = usage.sources(u.db, grant, system, MOST_TOLD)
-    return sorted({*checks, *sessions.sources(u.db, grant, system, MOST_TOLD)})[:MOST_TOLD]
+    checks = usage.sources(u.db, grant, system, MOST_LISTED)
+    return sorted({*checks, *sessions.sources(u.db, grant, system, MOST_LISTED)})[:MOST_LISTED]

@@ -74,17 +74,17 @@ def _keep(u: UnitOfWork, grant: Grant, system: str, report: Report, at: int) -> 
 
 def _refuse(u: UnitOfWork, system: str, report: Report, grant: Grant | None, unfit: Unfit) -> Unfit:
     """Records one refusal a minute for each system and kind, with the first grant named."""
-    said = {
+    facts = {
         "source": u.world.source,
         "action": "report use",
         "why": unfit.why,
         "session": report.session,
     }
     entry = Entry(
-        Event.ACTION_REFUSED, SYSTEM, system=system, detail={**said, "named": report.grant}
+        Event.ACTION_REFUSED, SYSTEM, system=system, detail={**facts, "named": report.grant}
     )
     if grant is not None:
         about = (grant.person, grant.role, system, grant.request, grant.id)
-        entry = Entry(Event.ACTION_REFUSED, SYSTEM, *about, detail=said)
+        entry = Entry(Event.ACTION_REFUSED, SYSTEM, *about, detail=facts)
     u.entries += counted(u.db, u.now, f"usage of {system}", entry, entry, (unfit.kind,))
     return unfit

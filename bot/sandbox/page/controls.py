@@ -77,7 +77,7 @@ def _open(world: World) -> None:
         raise SlackError("not_now", detail=world.scenes.closed)
 
 
-def _told(world: World) -> Json:
+def _changed(world: World) -> Json:
     world.workspace.changed("tools_changed")
     return tools(world)
 
@@ -96,7 +96,7 @@ async def jump(world: World, user: User, asked: Json) -> Json:
     if not 0 < far <= FARTHEST:
         raise SlackError("not_ahead", detail="The clock only moves forward, by a month at most.")
     workspace.clock_offset += far
-    _told(world)
+    _changed(world)
     await asyncio.to_thread(process.follow, workspace.clock_offset)
     return tools(world)
 
@@ -108,7 +108,7 @@ async def make_trouble(world: World, user: User, asked: Json) -> Json:
     _undo(world)
     world.faults.set("*", fault)
     world.scenes.slack = Trouble(asked["kind"], world.workspace.now(), world.newest())
-    return _told(world)
+    return _changed(world)
 
 
 async def end_trouble(world: World, user: User, asked: Json) -> Json:
@@ -117,7 +117,7 @@ async def end_trouble(world: World, user: User, asked: Json) -> Json:
     _undo(world)
     if world.scenes.slack is not None:
         _end(world, world.scenes.slack)
-    return _told(world)
+    return _changed(world)
 
 
 def _undo(world: World) -> None:
@@ -153,7 +153,7 @@ async def kill_app(world: World, user: User, asked: Json) -> Json:
     if world.scenes.app is None or world.scenes.app.ended is not None:
         world.scenes.app = Trouble(KILLED, world.workspace.now(), world.newest())
     await asyncio.to_thread(process.kill)
-    return _told(world)
+    return _changed(world)
 
 
 async def start_app(world: World, user: User, asked: Json) -> Json:
@@ -161,7 +161,7 @@ async def start_app(world: World, user: User, asked: Json) -> Json:
     process = _process(world)
     starting = asyncio.ensure_future(asyncio.to_thread(process.start))
     await asyncio.wait({starting}, timeout=0.1)
-    _told(world)
+    _changed(world)
     try:
         await starting
     except Exception as why:
@@ -170,7 +170,7 @@ async def start_app(world: World, user: User, asked: Json) -> Json:
         world.workspace.changed("tools_changed")
     if world.scenes.app is not None:
         _end(world, world.scenes.app)
-    return _told(world)
+    return _changed(world)
 
 
 STEERINGS: dict[str, Doing] = {

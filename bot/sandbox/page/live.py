@@ -91,28 +91,28 @@ def _messages(world: World, user: User, changes: list[Json]) -> list[Json]:
     found: dict[tuple[str, str], Json] = {}
     for change in changes:
         part = MESSAGES.get(change["kind"])
-        told = part(world, user, change) if part else None
-        if told is not None:
-            found[(str(told["channel"]), told["ts"])] = told
-            parent = _parent(world, told)
+        item = part(world, user, change) if part else None
+        if item is not None:
+            found[(str(item["channel"]), item["ts"])] = item
+            parent = _parent(world, item)
             found.update({(parent["channel"], parent["ts"]): parent} if parent else {})
     return list(found.values())
 
 
-def _parent(world: World, told: Json) -> Json | None:
+def _parent(world: World, item: Json) -> Json | None:
     """The message above an answer in a thread: it counts its answers."""
-    thread = str((told["message"] or {}).get("thread_ts", told["ts"]))
-    above = world.workspace.messages.get(str(told["channel"]), {}).get(thread)
+    thread = str((item["message"] or {}).get("thread_ts", item["ts"]))
+    above = world.workspace.messages.get(str(item["channel"]), {}).get(thread)
     return (
-        {"channel": told["channel"], "ts": thread, "message": above}
-        if above and thread != told["ts"]
+        {"channel": item["channel"], "ts": thread, "message": above}
+        if above and thread != item["ts"]
         else None
     )
 
 
-def worth_telling(told: Json) -> bool:
+def is_news(item: Json) -> bool:
     """Whether there is anything in a batch for this person."""
-    return bool(told["messages"]) or len(told) > 2
+    return bool(item["messages"]) or len(item) > 2
 
 
 def event(number: int, kind: str, data: Json) -> bytes:
@@ -148,8 +148,8 @@ async def stream(world: World, user: User, last: str) -> AsyncIterator[bytes]:
         while not world.ending:
             fresh = [change for change in world.workspace.changes if change["version"] > after]
             after = world.workspace.version
-            if fresh and worth_telling(told := batch(world, _still_here(world, user), fresh)):
-                yield event(after, "batch", told)
+            if fresh and is_news(changes := batch(world, _still_here(world, user), fresh)):
+                yield event(after, "batch", changes)
             changed.clear()
             try:
                 await asyncio.wait_for(changed.wait(), QUIET_SECONDS)

@@ -299,7 +299,7 @@ def _ask_again(view: GrantView) -> list[Part]:
     told = _leads(view, "start_failed", " why")
     return [
         told,
-        " Talk to one of them, or " if "start_failed" in view.leads_told else " Or ",
+        " Talk to one of them, or " if "start_failed" in view.leads_notified else " Or ",
         *ask,
     ]
 
@@ -320,7 +320,7 @@ def _taken_back(view: GrantView) -> list[Part]:
 
 def _leads(view: GrantView, note: str, what: str = "") -> str:
     """Says that the leads were notified only if they have the note."""
-    if note in view.leads_told:
+    if note in view.leads_notified:
         return f"The leads were notified{what}."
     return "The leads have not been notified yet: please tell one."
 
