@@ -17,8 +17,8 @@ from bot.operations.messages.direct_notes import (
     TRUE_IN,
     adopt_message,
     describe_notes,
+    record_notes,
     record_shown,
-    record_told,
 )
 from bot.operations.messages.private_answers import (
     GRANT,
@@ -42,7 +42,7 @@ REFRESHES = "SELECT data FROM outbox WHERE kind = 'refresh_messages'"
 
 
 def record_note(made: Made, grant: str, note: str, ts: str, place: int = 0) -> None:
-    record_told(
+    record_notes(
         made.world, [DirectNote(D, ts, place, grant, "", note, made.clock.at, note in LASTING)]
     )
 
@@ -95,7 +95,7 @@ def test_a_message_about_several_grants_waits_for_one_update(made: Made) -> None
         DirectNote(D, "1.1", place, grant.id, "", "active", made.clock.at, False)
         for place, grant in enumerate((first, second))
     ]
-    record_told(made.world, notes)
+    record_notes(made.world, notes)
     for grant in (first, second):
         end(made, grant.id)
         refresh(made, [grant.id], [], [grant.id])

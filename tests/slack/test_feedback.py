@@ -12,7 +12,7 @@ from bot.operations._end_grant import request_end
 from bot.operations._unit_of_work import unit
 from bot.operations.grants.describe_grant import describe_grant
 from bot.operations.grants.record_results import record_ended
-from bot.operations.messages.direct_notes import record_told
+from bot.operations.messages.direct_notes import record_notes
 from bot.operations.process.forget_old import forget_old
 from bot.sandbox.blocks import validate_message
 from bot.slack.ids import Action
@@ -34,7 +34,7 @@ def ended(driver: SlackDriver) -> Grant:
         request_end(u, [grant], EndReason.EXPIRED, "system")
     for system in grant.systems:
         record_ended(made.world, grant.id, system)
-    record_told(made.world, [DirectNote(D, "1.1", 0, grant.id, "", "ended", made.clock.at, True)])
+    record_notes(made.world, [DirectNote(D, "1.1", 0, grant.id, "", "ended", made.clock.at, True)])
     made.forget_work()
     return made.grant(grant.id)
 
