@@ -7,7 +7,9 @@ UV     := .venv-uv/bin/uv
 # If it is set, as in many container images, every process compiles all of its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
-EXTRAS := --extra aws --extra oncall --extra postgres --extra ssh --extra tsa --extra sandbox
+SERVED := --extra aws --extra oncall --extra postgres --extra ssh --extra tsa
+EXTRAS := $(SERVED) --extra sandbox
+COMPILE := pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header
 # The tests that show that a set of dependencies works: every documented start, every verb and button.
 STARTS := tests/test_readme.py tests/faults/test_start.py tests/faults/test_lifecycle.py
 
@@ -69,10 +71,15 @@ screenshots: .venv/ready
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Writes requirements.lock from pyproject.toml: one file for all platforms, with the hashes of each package.
+# Writes three files for all platforms, with the hashes of each package: requirements.lock has everything, and two
+# parts of it are for production. requirements.txt has what the bot needs, requirements-build.txt what builds its wheel.
 lock: $(UV)
-	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
-	  $(EXTRAS) --group dev --no-emit-package access-bot --output-file requirements.lock pyproject.toml
+	$(UV) $(COMPILE) $(EXTRAS) --group dev --no-emit-package access-bot \
+	  --output-file requirements.lock pyproject.toml
+	$(UV) $(COMPILE) --no-annotate $(SERVED) --no-emit-package access-bot --constraint requirements.lock \
+	  --output-file requirements.txt pyproject.toml
+	$(UV) $(COMPILE) --no-annotate --group build --constraint requirements.lock \
+	  --output-file requirements-build.txt
 
 clean:
 	rm -rf .venv .venv-uv .venv-newest .venv-oldest .pytest_cache .mypy_cache .ruff_cache .hypothesis
