@@ -117,6 +117,28 @@ def uses(db: Reads, grant: str) -> list[tuple[str, str]]:
     return [(str(system), str(detail)) for system, detail in db.rows(sql, grant, Event.USE_SUMMED)]
 
 
+def sums_of_use(db: Reads, grant: str, system: str) -> list[tuple[int, str]]:
+    """Number and detail of the records that sum up the use of a grant on a system, oldest first."""
+    sql = (
+        'SELECT seq, detail FROM audit WHERE "grant" = ? AND event = ? AND system = ?'
+        " ORDER BY at, seq"
+    )
+    return [(int(seq), str(text)) for seq, text in db.rows(sql, grant, Event.USE_SUMMED, system)]
+
+
+def paths(db: Reads, start: int, end: int) -> Rows:
+    """The recorded paths that were requested in the period: grant, person, role, system, method,
+    path, checks allowed and refused, the first and the last of them."""
+    return db.stream(
+        "SELECT p.grant_id, g.person, g.role, p.system, p.method, p.path, p.allowed, p.refused,"
+        " p.first_at, p.last_at FROM recorded_paths p JOIN grants g ON g.id = p.grant_id"
+        " WHERE p.first_at < ? AND p.last_at >= ?"
+        f" ORDER BY p.grant_id{db.collate_bytes}, p.system, p.first_at, p.path, p.method",
+        end,
+        start,
+    )
+
+
 def decisions(db: Reads, start: int, end: int) -> Rows:
     """The votes and approvals of the period whose record has the requester as its actor or in its
     detail: number, time, event, actor, requester, role, request, reason, detail."""

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from bot.core.audit import Event
 from bot.core.recorded_paths import beyond_limit
-from storage.database import Database
+from storage.database import Database, Reads
 
 UNKNOWN = "unknown"
 """Stands for requests without a common method."""
@@ -89,6 +90,25 @@ def numbers(db: Database, grants: Sequence[str]) -> dict[tuple[str, str], dict[s
     for grant, system, method, allowed in db.rows(sql, *grants):
         found.setdefault((grant, system), {})[method or UNKNOWN] = int(allowed)
     return found
+
+
+def used(db: Reads, grant: str, system: str) -> list[tuple[str, str, int]]:
+    """Returns method, path and number of allowed checks of each path that the grant used there."""
+    sql = (
+        "SELECT method, path, allowed FROM recorded_paths WHERE grant_id = ? AND system = ? AND"
+        " allowed > 0"
+    )
+    return [(str(row[0]), str(row[1]), int(row[2])) for row in db.rows(sql, grant, system)]
+
+
+def summed(db: Reads) -> Iterator[tuple[int, str, str, str]]:
+    """Yields number, grant, system and detail of each record that sums up use with paths."""
+    sql = (
+        'SELECT seq, "grant", system, detail FROM audit WHERE event = ? AND detail LIKE ?'
+        " ORDER BY at, seq"
+    )
+    for seq, grant, system, detail in db.stream(sql, Event.USE_SUMMED, '%"paths"%'):
+        yield int(seq), str(grant), str(system), str(detail)
 
 
 def forget(db: Database, grants: Sequence[str]) -> None:

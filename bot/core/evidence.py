@@ -238,8 +238,8 @@ def _limits(cover: Cover) -> Iterator[str]:
         " with its grants every night, and records what it finds as `system:access:found`."
     )
     yield (
-        "- What people did with the access, beyond how often it was used. That is in the logs of"
-        " the systems."
+        "- What people did with the access, beyond how often it was used and, where a system"
+        " records them, the paths of requests. The rest is in the logs of the systems."
     )
     yield (
         "- Who decided on the command line. Votes of the period that were given there:"

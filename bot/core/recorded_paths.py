@@ -2,7 +2,10 @@
 without values that look like tokens or e-mails.
 """
 
+import hashlib
+import json
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -124,3 +127,10 @@ def _is_mixed(run: str) -> bool:
     """Whether letters and digits alternate more than in a word with a number before or after
     it."""
     return len(re.findall(r"[0-9]+(?=[A-Za-z])", run)) >= 2
+
+
+def paths_digest(used: Iterable[tuple[str, str, int]]) -> str:
+    """Returns the SHA-256 over method, path and number of allowed checks of each used path, which
+    the log keeps instead of the paths. Refused checks continue after the end, and do not count."""
+    lines = [json.dumps(each, ensure_ascii=False) + "\n" for each in sorted(used)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -84,9 +84,9 @@ def build_web(
         *_for_operators(_readiness(world, ready, systems), registry),
     ]
     app = _Site(
-        hot={"/auth": Endpoint("/auth", auth, answered)},
+        hot={"/auth": Endpoint("/auth", auth, answered, has_id=False)},
         routes=[
-            Route(path, Endpoint(path, handler, answered), methods=methods)
+            Route(path, Endpoint(path, handler, answered, has_id=handler != auth), methods=methods)
             for path, methods, handler in table
         ],
         exception_handlers={HTTPException: _no_such(answered)},

@@ -2,6 +2,7 @@
 themselves. A system authenticates first, and then learns only about tokens for itself.
 """
 
+import logging
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
@@ -19,6 +20,9 @@ CLIENT_ID = "access-bot"
 """`client_id` is the client that obtained the token (RFC 7662 section 2.2): always the bot."""
 
 INACTIVE = as_json(200, {"active": False})
+
+
+log = logging.getLogger(__name__)
 
 
 class Asked(NamedTuple):
@@ -53,6 +57,7 @@ class Revoke:
             return asked
         claims = self._checks.signer.read_token(asked.token)
         if isinstance(claims, Claims):
+            log.info("%s asks to revoke a token", asked.system)
             await self._checks.in_thread(revoke_token, self._world, claims, asked.system)
         return Answer(200)
 

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from starlette.types import Receive, Scope, Send
 
 from bot.config.logging import OncePerMinute
+from bot.core.correlation import correlated
 from bot.core.errors import StorageUnavailable
 
 log = logging.getLogger(__name__)
@@ -74,13 +75,22 @@ class RequestCounter(Collector):
 class Endpoint:
     """Makes an ASGI application of a handler. It counts answers, and turns exceptions into answers:
     nobody outside sees a stack trace, and a database outage never means yes. Each kind of failure
-    is logged once a minute."""
+    is logged once a minute. Each request gets an id for the log, unless `has_id` is false."""
 
-    def __init__(self, route: str, handler: Handler, answered: RequestCounter) -> None:
+    def __init__(
+        self, route: str, handler: Handler, answered: RequestCounter, *, has_id: bool = True
+    ) -> None:
         self._route, self._handler, self._answered = route, handler, answered
-        self._often = OncePerMinute()
+        self._often, self._has_id = OncePerMinute(), has_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._has_id:
+            with correlated():
+                await self._answer(scope, receive, send)
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             answer = await self._handler(scope, receive)
         except StorageUnavailable as error:

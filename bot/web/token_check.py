@@ -12,6 +12,7 @@ from typing import TypeVar
 from anyio import CapacityLimiter, to_thread
 from starlette.types import Scope
 
+from bot.core.correlation import correlated, current
 from bot.core.recorded_paths import RecordedPath
 from bot.core.roles import System
 from bot.operations._unit_of_work import Context
@@ -116,7 +117,8 @@ class TokenChecks:
         """The whole check, in a thread."""
         found = look()
         if isinstance(found, TokenActive) and (found.grant, system) not in self._used:
-            record_first_use(self.world, found.grant, system, use.source, use.agent, use.how)
+            with correlated(current()):
+                record_first_use(self.world, found.grant, system, use.source, use.agent, use.how)
             self._remember(found.grant, system)
             # The write may have waited for a lock, and the access may have ended meanwhile.
             found = look()

@@ -3,6 +3,7 @@ first, and may report only grants for itself.
 """
 
 import ipaddress
+import logging
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -34,6 +35,9 @@ _MOMENT = re.compile(  # RFC 3339 section 5.6: with its zone, because it is ambi
 _LAST = 253_402_300_799  # the end of the year 9999, the last that RFC 3339 can write
 
 
+log = logging.getLogger(__name__)
+
+
 class Usage:
     def __init__(self, checks: TokenChecks) -> None:
         self._checks, self._world = checks, checks.world.via(Source.HTTP)
@@ -59,6 +63,7 @@ class Usage:
             report = read_report(body)
         except Wrong as wrong:
             return _invalid(str(wrong))
+        log.info("%s reports a session of grant %s: %s", system, report.grant, report.event)
         kept = await self._checks.in_thread(report_use, self._world, system, report)
         if isinstance(kept, Unfit):
             return _UNFIT[kept.kind](kept.why)

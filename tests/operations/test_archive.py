@@ -76,7 +76,12 @@ def standalone(made: Made, *bundles: Path) -> tuple[int, str]:
     """The result of the documented verifier for an export."""
     export = made.path.parent / "export.jsonl"
     export.write_text("".join(json_lines(audit.walk(made.world.db))))
-    command = [sys.executable, "-I", str(VERIFIER), *map(str, bundles), str(export)]
+    return verified(*bundles, export)
+
+
+def verified(*files: Path) -> tuple[int, str]:
+    """The result of the documented verifier for these bundles and exports."""
+    command = [sys.executable, "-I", str(VERIFIER), *map(str, files)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
@@ -116,6 +121,7 @@ def test_the_next_bundle_follows_the_first(
     assert standalone(made, *bundles)[0] == 0
     assert standalone(made, bundles[1])[0] == 0
     assert standalone(made, bundles[0])[0] == 1, "the second bundle is missing"
+    assert [verified(bundle)[0] for bundle in bundles] == [0, 0]
 
 
 def test_what_was_not_archived_can_not_be_deleted(

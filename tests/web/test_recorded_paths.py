@@ -3,12 +3,15 @@ grant, up to a limit, and never a query."""
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from bot.cli.evidence import write_folder
+from bot.core.evidence import Period, Sample
 from bot.core.recorded_paths import NOT_SENT, OTHER_PATHS, recorded_path
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.usage import count_usage
@@ -59,6 +62,35 @@ def test_paths_are_counted_where_the_system_records_them(either: Site) -> None:
     sum_usage(made.world, [grant.id])
     ((detail,),) = made.log("grant:use:summed", "detail")
     assert json.loads(detail)["methods"] == {"DELETE": 1, "GET": 2, "unknown": 1}
+
+
+def test_paths_that_were_changed_after_the_sum_are_found(either: Site, tmp_path: Path) -> None:
+    made = either.made
+    made.set_policy(systems=RECORDING)
+    grant = made.a_grant()
+    token = made.a_token(grant)
+    for target in ("/orders/17", "/orders/18"):
+        asked(either, token, "GET", target)
+    release_grant(made.world, grant.id, ANA)
+    made.close_gates(made.grant(grant.id))
+    either.meter.flush()
+    sum_usage(made.world, [grant.id])
+    asked(either, token, "GET", "/orders/19")  # refused
+    either.meter.flush()
+    verdict = made.verdict()
+    assert verdict.broken is None
+    out, period = tmp_path / "folder", Period(0, made.clock.at + 1)
+    write_folder(made.world, "os:ana", period, Sample(5, "s"), verdict, out)
+    ((seq,),) = made.log("grant:use:summed", "seq")
+    with (out / "used-paths.csv").open(newline="") as file:
+        rows = {row["path"]: (row["allowed"], row["proof"]) for row in csv.DictReader(file)}
+    proof = f"as in record {seq}"
+    assert rows["/orders/17"] == ("1", proof) and rows["/orders/19"] == ("0", proof)
+    for change in ("path = '/' WHERE path = '/orders/17'", "allowed = 0 WHERE path = '/'"):
+        with made.world.db.transaction():
+            made.world.db.run(f"UPDATE recorded_paths SET {change}")
+        broken = made.verdict().broken
+        assert broken is not None and broken.seq == seq and "other paths" in broken.why
 
 
 def test_paths_beyond_the_limit_of_a_grant_are_counted_together(

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from bot.core.correlation import current
 from bot.core.roles import System
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.usage.describe_usage import describe_usage
@@ -72,7 +73,17 @@ def test_a_repeated_report_is_answered_alike_and_counted_once(either: Site) -> N
     assert len(kept(either)) == 1
 
 
-def test_a_report_after_the_end_is_stored_and_answered_as_inactive(either: Site) -> None:
+def test_a_report_after_the_end_is_stored_and_answered_as_inactive(
+    either: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "bot.web")
+    ids: list[str] = []
+
+    def has_id(_: object) -> bool:
+        ids.append(current())
+        return True
+
+    caplog.handler.addFilter(has_id)
     grant = either.made.a_grant()
     release_grant(either.made.world, grant.id, ANA)
     either.made.close_gates(grant)
@@ -81,6 +92,8 @@ def test_a_report_after_the_end_is_stored_and_answered_as_inactive(either: Site)
     assert (answer.status_code, answer.json()["active"]) == (200, False)
     assert either.made.events("grant:use:after_end") == 1
     assert "notify_security" in either.made.work()
+    sql = "SELECT DISTINCT correlation FROM outbox WHERE kind = 'notify_security'"
+    assert either.made.rows(sql) == [(each,) for each in ids] != [("",)]
 
 
 @pytest.mark.parametrize(

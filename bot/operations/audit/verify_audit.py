@@ -13,6 +13,7 @@ from bot.core.audit_story import Difference, Story, differences
 from bot.core.plurals import counted
 from bot.core.retention import Archived, beginning
 from bot.operations._unit_of_work import Context
+from bot.operations.audit.changed_paths import changed_paths
 from bot.operations.process.forget_old import MONTH
 from storage import anchors, archives, audit, delegations, preapprovals, ramps
 from storage.audit_stories import stories
@@ -251,6 +252,7 @@ def _compared(verdict: Verdict, view: Reads, now: int, archived: Archived | None
             *_invented_delegations(view, verdict.records),
             *_invented_preapprovals(view, verdict.records, now),
             *_invented_ramps(view, verdict.records),
+            *changed_paths(view),
         )
         for invented in rows:
             count += 1

@@ -19,12 +19,14 @@ from bot.core.evidence import (
 )
 from bot.core.flags.flag import Flag
 from bot.core.record_lines import lines_of, sentence
+from bot.core.recorded_paths import paths_digest
 from bot.core.usage import Known
 from bot.operations._unit_of_work import SYSTEM, Context
+from bot.operations.audit.changed_paths import paths_record
 from bot.operations.audit.verify_audit import Verdict, verdict_text
 from bot.operations.flags.count_answers import flags_raised
 from bot.operations.reviews.describe_campaign import review_report
-from storage import audit, evidence
+from storage import audit, evidence, recorded_paths
 from storage.database import Reads
 
 Row = tuple[Any, ...]
@@ -171,6 +173,16 @@ class _Folder:
             "use on systems that do not report it; `use_known` says so.",
         )
         yield Table(
+            "used-paths.csv",
+            *(PATH_COLUMNS, self._paths()),
+            "What did people do on systems that record the paths of requests?",
+            "Every path that was requested in the period with a grant on a system with"
+            ' `record = "paths"`. `proof` names the record that has the SHA-256 of the paths that'
+            " the grant used there; it is written after the end.",
+            "queries and bodies of requests, paths beyond the first 500 of a grant, and what"
+            " `[retention] usage` has deleted.",
+        )
+        yield Table(
             "self-approvals.csv",
             *(SELF_COLUMNS, self._self_approvals()),
             "Did anybody decide on their own request?",
@@ -292,6 +304,25 @@ class _Folder:
         for role in sorted(unheld):
             yield (role, *[""] * 10)
 
+    def _paths(self) -> Iterator[Row]:
+        proofs: dict[tuple[str, str], str] = {}
+        for row in evidence.paths(self._view, *self._span):
+            grant, person, role, system, method, path, allowed, refused, first, last = row
+            if (grant, system) not in proofs:
+                proofs[grant, system] = self._proof(grant, system)
+            yield (
+                *(grant, *self._who(person), role, system, method, path, allowed, refused),
+                *(moment(first), moment(last), proofs[grant, system]),
+            )
+
+    def _proof(self, grant: str, system: str) -> str:
+        found = evidence.sums_of_use(self._view, grant, system)
+        record = paths_record(*found[-1]) if found else None
+        if record is None:
+            return "no record yet"
+        agrees = paths_digest(recorded_paths.used(self._view, grant, system)) == record.digest
+        return f"as in record {record.seq}" if agrees else f"differs from record {record.seq}"
+
     def _self_approvals(self) -> Iterator[Row]:
         for seq, at, event, actor, person, role, request, reason, detail in evidence.decisions(
             self._view, *self._span
@@ -353,6 +384,10 @@ EMERGENCY_COLUMNS = (
 PRIVILEGED_COLUMNS = (
     *("role", "grant", "person", "name", "started_at", "ended_at", "systems", "checks"),
     *("sessions", "last_used_at", "use_known"),
+)
+PATH_COLUMNS = (
+    *("grant", "person", "name", "role", "system", "method", "path", "allowed", "refused"),
+    *("first_at", "last_at", "proof"),
 )
 SELF_COLUMNS = (
     *("seq", "at", "event", "actor", "actor_name", "requester", "role", "request", "reason"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 from bot.core.audit import Event
-from bot.core.recorded_paths import RecordedPath, beyond_limit
+from bot.core.recorded_paths import RecordedPath, beyond_limit, paths_digest
 from bot.core.usage import Known, SystemUsage
 from bot.operations._places import MOST_AGENTS, first_place, later_place
 from bot.operations._unit_of_work import SYSTEM, Context, Snapshot, unit
@@ -213,7 +213,9 @@ def sum_usage(world: Context, ended: Sequence[str]) -> None:
                 hows = usage.ways_in(u.db, grant.id, system) if here is not None else []
                 facts |= {"how": hows} if hows else {}
                 by_method = methods.get((grant.id, system))
-                facts |= {"methods": by_method} if by_method else {}
+                if by_method:
+                    digest = paths_digest(recorded_paths.used(u.db, grant.id, system))
+                    facts |= {"methods": by_method, "paths": digest}
                 u.record(Event.USE_SUMMED, SYSTEM, grant, system=system, **facts)
 
 
