@@ -110,7 +110,7 @@ def run(names: list[str], scale: Scale) -> int:
                             line.what,
                             line.ours,
                             line.limit,
-                            line.said,
+                            line.value_text,
                             line.wanted,
                             "yes" if line.reached else "NO",
                         )

@@ -76,13 +76,13 @@ def fire(
 ) -> Spent:
     """Sends one leg, in which every request is answered with 200."""
     path, before = payloads.keep(folder, requests), cpu_of(pid)
-    said = load.ask(port=port, requests=path, connections=at_once)
-    if set(said["statuses"]) - {"200", "204"}:
-        raise RuntimeError(f"refused: {said['statuses']}")
-    return Spent(said["wall"], cpu_of(pid) - before, len(requests), said["each"])
+    reply = load.ask(port=port, requests=path, connections=at_once)
+    if set(reply["statuses"]) - {"200", "204"}:
+        raise RuntimeError(f"refused: {reply['statuses']}")
+    return Spent(reply["wall"], cpu_of(pid) - before, len(requests), reply["each"])
 
 
-def told(spent: list[Spent], p50: bool = False) -> str:
+def spent_text(spent: list[Spent], p50: bool = False) -> str:
     cpu = ms(middle(spent, lambda s: s.cpu / s.count))
     if p50:
         return f"p50 {ms(middle(spent, lambda s: s.p50))} · CPU {cpu}"
@@ -109,15 +109,15 @@ def commands(scale: Scale) -> Iterator[Line]:
             found["limit"] = durable(found)
             if at_once == 1:
                 value = paired(found, "ours", "limit", lambda s: s.p50)
-                ours, limit = told(found["ours"], True), told(found["limit"], True)
+                ours, limit = spent_text(found["ours"], True), spent_text(found["limit"], True)
                 yield Line("/access request, acked alone", ours, limit, value, 2.0, note=FULL_ACK)
             else:
                 value = paired(found, "ours", "limit", lambda s: s.rate)
                 what = f"/access request, {at_once} at once"
                 yield Line(
                     what,
-                    told(found["ours"]),
-                    told(found["limit"]),
+                    spent_text(found["ours"]),
+                    spent_text(found["limit"]),
                     value,
                     0.5,
                     least=True,
@@ -145,8 +145,8 @@ def clicks(scale: Scale) -> Iterator[Line]:
     value = paired(found, "ours", "limit", lambda s: s.p50)
     yield Line(
         "Approve pressed, kept durably, acked",
-        told(found["ours"], True),
-        told(limit, True),
+        spent_text(found["ours"], True),
+        spent_text(limit, True),
         value,
         2.0,
     )
@@ -216,8 +216,8 @@ def sockets(scale: Scale) -> Iterator[Line]:
                     )
                 )
                 before = cpu_of(child.pid)
-                said = slack.ask(envelopes=str(path), at_once=at_once)
-                return Spent(said["wall"], cpu_of(child.pid) - before, number, said["each"])
+                reply = slack.ask(envelopes=str(path), at_once=at_once)
+                return Spent(reply["wall"], cpu_of(child.pid) - before, number, reply["each"])
 
             return fire
 
@@ -232,7 +232,13 @@ def sockets(scale: Scale) -> Iterator[Line]:
     value = paired(found, "ours", "limit", lambda s: s.rate)
     what = f"/access request over Socket Mode, {at_once} at once"
     yield Line(
-        what, told(found["ours"]), told(found["limit"]), value, 0.4, least=True, note=FULL_ACK
+        what,
+        spent_text(found["ours"]),
+        spent_text(found["limit"]),
+        value,
+        0.4,
+        least=True,
+        note=FULL_ACK,
     )
 
 
@@ -256,7 +262,8 @@ def under_trouble(scale: Scale) -> Iterator[Line]:
     }
     value = p99["hung"].quantile(0.99) / p99["idle"].quantile(0.99)
     ours, limit = (
-        f"p99 {ms(p99[name].quantile(0.99))} · {told(found[name])}" for name in ("hung", "idle")
+        f"p99 {ms(p99[name].quantile(0.99))} · {spent_text(found[name])}"
+        for name in ("hung", "idle")
     )
     yield Line("acks while every system hangs 10 s and Slack takes 2 s", ours, limit, value, 1.5)
     worst = p99["hung"].quantile(0.99) * 1000

@@ -108,7 +108,7 @@ def serve(make: Any, folder: Path) -> None:
         answer()
 
 
-def hear(ours: bool) -> None:
+def keep_connection(ours: bool) -> None:
     """Keeps one Socket Mode connection, as the worker does, without delivery."""
     from bot.app import build_base, build_bolt, slack_client
     from bot.config.settings import NEEDS, load_settings
@@ -134,4 +134,4 @@ if __name__ == "__main__":
     if kind in KINDS:
         serve(KINDS[kind], where)
     else:
-        hear(ours=kind == "socket-ours")
+        keep_connection(ours=kind == "socket-ours")

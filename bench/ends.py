@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from bench import replay
-from bench.acks import told
+from bench.acks import spent_text
 from bench.bots import Bot, a_bot
 from bench.measure import Line, Scale, Spent, interleave, median, ms, paired
 from bench.place import Child, Place, a_child, a_place, answer, jobs, postgres
@@ -69,10 +69,12 @@ def _ending(kind: str, url: str, scale: Scale) -> Iterator[Line]:
         what = f"{scale.many:,} ends in one second, {kind}: closed and recorded"
         if url:
             value = paired(found, "ours", "bare", lambda s: s.rate)
-            yield Line(what, told(found["ours"]), told(found["bare"]), value, 0.6, least=True)
+            yield Line(
+                what, spent_text(found["ours"]), spent_text(found["bare"]), value, 0.6, least=True
+            )
         else:
             value = paired(found, "ours", "bare", lambda s: s.wall)
-            yield Line(what, told(found["ours"]), told(found["bare"]), value, 2.0)
+            yield Line(what, spent_text(found["ours"]), spent_text(found["bare"]), value, 2.0)
 
 
 def _confirming(kind: str, url: str, many: int, rounds: int) -> Iterator[Line]:
@@ -102,8 +104,8 @@ def _confirmed(kind: str, place: Place, many: int, rounds: int) -> Line:
     value = paired(found, "ours", "bare", lambda s: s.wall)
     return Line(
         f"{many:,} of them confirmed by the system, {kind}",
-        told(found["ours"]),
-        told(found["bare"]),
+        spent_text(found["ours"]),
+        spent_text(found["bare"]),
         value,
         2.0,
     )
@@ -123,10 +125,12 @@ def _replicas(scale: Scale) -> Iterator[Line]:
                 began = time.time()
                 for child in workers:
                     child.send(go=True)
-                said = [child.hear() for child in workers]
+                replies = [child.receive() for child in workers]
                 once_each(place.world.db, ASKED, scale.many)
                 return Spent(
-                    max(s["ended"] for s in said) - began, sum(s["cpu"] for s in said), scale.many
+                    max(s["ended"] for s in replies) - began,
+                    sum(s["cpu"] for s in replies),
+                    scale.many,
                 )
 
         found = interleave(
@@ -136,7 +140,7 @@ def _replicas(scale: Scale) -> Iterator[Line]:
         )
     value = paired(found, "two", "one", lambda s: s.rate)
     what = f"{scale.many:,} ends, two processes on one PostgreSQL against one"
-    yield Line(what, told(found["two"]), told(found["one"]), value, 1.3, least=True)
+    yield Line(what, spent_text(found["two"]), spent_text(found["one"]), value, 1.3, least=True)
 
 
 def lateness(scale: Scale) -> Iterator[Line]:
@@ -153,14 +157,14 @@ def lateness(scale: Scale) -> Iterator[Line]:
             a_bot("run", place.env | {"BENCH_RECORD": str(record)}, place.folder, "bench.recorded")
         )
         until(lambda: len(revoked(record)) >= number, scale.seconds + 30, 0.2)
-        ours, p99 = told_late(record, grants, ends)
+        ours, p99 = lateness_text(record, grants, ends)
     yield Line(
         "an end at light load, to the system's call", ours, "0 ms", p99 * 1000, 50, unit="ms"
     )
 
 
-def told_late(record: Path, grants: list[str], ends: Mapping[str, int]) -> tuple[str, float]:
-    """How late the system was called for each of these ends, in words, and the 99th percentile in
+def lateness_text(record: Path, grants: list[str], ends: Mapping[str, int]) -> tuple[str, float]:
+    """The lateness of the system's calls for these ends, in words, and its 99th percentile in
     seconds."""
     late = sorted(
         began - ends[grant] for grant, began in revoked(record).items() if grant in grants

@@ -43,8 +43,8 @@ class Slack:
         self.socket: Any = socket
         try:
             while True:
-                said = json.loads(await socket.receive_text())
-                waiting = self._waiting.pop(said.get("envelope_id", ""), None)
+                reply = json.loads(await socket.receive_text())
+                waiting = self._waiting.pop(reply.get("envelope_id", ""), None)
                 if waiting is not None:
                     waiting.set_result(time.perf_counter())
         except (WebSocketDisconnect, RuntimeError):

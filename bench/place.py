@@ -313,7 +313,7 @@ class Child:
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self.ready = self.hear()
+        self.ready = self.receive()
 
     @property
     def pid(self) -> int:
@@ -321,14 +321,14 @@ class Child:
 
     def ask(self, **job: Any) -> Any:
         self.send(**job)
-        return self.hear()
+        return self.receive()
 
     def send(self, **job: Any) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(job) + "\n")
         self.process.stdin.flush()
 
-    def hear(self) -> Any:
+    def receive(self) -> Any:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
@@ -361,6 +361,6 @@ def jobs() -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
-def answer(**said: Any) -> None:
+def answer(**facts: Any) -> None:
     """For a child: writes one line to its parent."""
-    print(json.dumps(said), flush=True)
+    print(json.dumps(facts), flush=True)

@@ -86,11 +86,11 @@ def _comparing(kind: str, url: str, scale: Scale) -> Iterator[Line]:
         with a_child("bench.policy", place.url) as child:
             child.ask(compare=False)
             before = memory_of(child.pid)
-            said = child.ask(compare=True)
+            reply = child.ask(compare=True)
             grown = memory_of(child.pid, "VmHWM") - before
-    assert said["compared"] == count and said["changed"], said
+    assert reply["compared"] == count and reply["changed"], reply
     what = f"policy diff over {count:,} requests, {kind}"
-    yield Line(what, ms(said["wall"]), "–", said["wall"], 10, unit="s")
+    yield Line(what, ms(reply["wall"]), "–", reply["wall"], 10, unit="s")
     yield Line(f"memory growth of that, {kind}", f"{grown:.1f} MiB", "–", grown, 100, unit="MiB")
 
 

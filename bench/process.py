@@ -112,10 +112,10 @@ def idle(scale: Scale) -> Iterator[Line]:
         )
         memory = memory_of(bot.pid)
         bare = memory_of(poll.pid)
-    said = f"{ours * 1000:.3g} ms CPU a second"
+    text = f"{ours * 1000:.3g} ms CPU a second"
     yield Line(
         "idle, connected to Slack",
-        said,
+        text,
         f"one poll a second: {limit * 1000:.3g} ms",
         ours * 100,
         0.2,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 
-from bench.acks import told
+from bench.acks import spent_text
 from bench.measure import Line, Scale, Spent, Watch, interleave, ms, paired
 from bench.place import BEN, LEA, Place, a_place, postgres
 from bot.core.review import Decision, ItemKind, Scope
@@ -53,7 +53,7 @@ def _reviewing(kind: str, url: str, scale: Scale) -> Iterator[Line]:
     for leg in ("keep", "end"):
         value = paired(found, leg, "approve", lambda spent: spent.p50)
         what = f"{leg} one of {held:,} items, {kind}"
-        yield Line(what, told(found[leg]), told(found["approve"]), value, 2.0)
+        yield Line(what, spent_text(found[leg]), spent_text(found["approve"]), value, 2.0)
 
 
 def _start(place: Place, kind: str, held: int) -> Line:

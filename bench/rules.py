@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from bench.acks import told
+from bench.acks import spent_text
 from bench.measure import Line, Scale, Spent, Watch, interleave, paired
 from bench.place import BEN, LEA, ROLES, SECRET, Place, a_place, new_ids, postgres, someone
 from bot.config.roles.parse import parse_policy
@@ -128,7 +128,7 @@ def _asking(kind: str, url: str, scale: Scale) -> Iterator[Line]:
         found = interleave(scale.rounds, legs)
     value = paired(found, "ours", "bare", lambda spent: spent.p50)
     what = f"request and card, {RULES} denials, {RULES} rules, {past:,} past requests, {kind}"
-    yield Line(what, told(found["ours"]), told(found["bare"]), value, 1.5)
+    yield Line(what, spent_text(found["ours"]), spent_text(found["bare"]), value, 1.5)
 
 
 def asking(scale: Scale) -> Iterator[Line]:

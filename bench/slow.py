@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from bench.bots import a_bot
-from bench.ends import ASKED, ENDED, left, once_each, revoked, told_late
+from bench.ends import ASKED, ENDED, lateness_text, left, once_each, revoked
 from bench.lifecycle import PEER_CLICK, PEER_CPU, Office, an_office, live_through
 from bench.measure import Line, Scale, median, ms
 from bench.place import Place, a_place
@@ -62,9 +62,9 @@ def click_to_grant(scale: Scale) -> Iterator[Line]:
             )
             total.append(opened - pressed)
             rest.append(opened - pressed - looked)
-    said = f"p50 {ms(median(rest))}, with the look-up {ms(median(total))}"
+    text = f"p50 {ms(median(rest))}, with the look-up {ms(median(total))}"
     what = f"click to the system's call, {scale.many:,} grants, without the look-up"
-    yield Line(what, said, f"peer {ms(PEER_CLICK)}", median(rest) / PEER_CLICK, 0.02)
+    yield Line(what, text, f"peer {ms(PEER_CLICK)}", median(rest) / PEER_CLICK, 0.02)
 
 
 def cpu(scale: Scale) -> Iterator[Line]:
@@ -104,7 +104,7 @@ def lateness(scale: Scale) -> Iterator[Line]:
             )
         )
         until(lambda: len(revoked(record).keys() & set(grants)) >= number, scale.seconds + 60, 0.2)
-        ours, p99 = told_late(record, grants, ends)
+        ours, p99 = lateness_text(record, grants, ends)
     yield Line(
         "an end beside a system that hangs, to the system's call",
         ours,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
 from bench import payloads
-from bench.acks import fire, told
+from bench.acks import fire, spent_text
 from bench.bots import Bot, a_bot
 from bench.measure import Line, Scale, Spent, interleave, median, paired
 from bench.place import ROLES, Place, a_child, a_place
@@ -94,7 +94,9 @@ def _beside(scale: Scale) -> Iterator[Line]:
         )
     value = paired(found, "hung", "without", lambda s: s.p50)
     what = "Approve pressed and acked while the receiver hangs"
-    yield Line(what, told(found["hung"], True), told(found["without"], True), value, 1.1)
+    yield Line(
+        what, spent_text(found["hung"], True), spent_text(found["without"], True), value, 1.1
+    )
 
 
 FIGURES = {"P24": rate}

@@ -34,29 +34,29 @@ PROFILED = "bench.profiled"
 def commands(scale: Scale) -> Iterator[str]:
     """P1 and P3"""
     number = scale.loads
-    with ExitStack() as stack, profiled() as (env, told):
+    with ExitStack() as stack, profiled() as (env, profile_text):
         both = BotAndBolt(stack, people=number * 2, module=PROFILED, env=env)
         both.ours(both.asked(number), AT_ONCE)
         both.bot.process.send_signal(signal.SIGUSR1)
         both.ours(both.asked(number), AT_ONCE)
-        yield f"a command, {AT_ONCE} at once: {told(both.bot)}"
+        yield f"a command, {AT_ONCE} at once: {profile_text(both.bot)}"
 
 
 def under_trouble(scale: Scale) -> Iterator[str]:
     """P4"""
     for how, trouble in (("idle", False), ("everything hanging", True)):
-        with ExitStack() as stack, profiled() as (env, told):
+        with ExitStack() as stack, profiled() as (env, profile_text):
             place, bot, people = troubled(stack, scale, scale.loads * 2, trouble, PROFILED, env)
             load = stack.enter_context(a_child("bench.load"))
             under_load(load, place, bot, people, scale.loads)
             bot.process.send_signal(signal.SIGUSR1)
             under_load(load, place, bot, people, scale.loads)
-            yield f"an ack, {how}: {told(bot)}"
+            yield f"an ack, {how}: {profile_text(bot)}"
 
 
 def clicks(scale: Scale) -> Iterator[str]:
     """P5 and P6"""
-    with profiled() as (env, told), an_office(PROFILED, env) as office:
+    with profiled() as (env, profile_text), an_office(PROFILED, env) as office:
         asked = [office.ask(office.newcomer(number), "shop-admin") for number in range(scale.lives)]
         office.quiet()
         office.bot.process.send_signal(signal.SIGUSR1)
@@ -68,21 +68,21 @@ def clicks(scale: Scale) -> Iterator[str]:
         calls = ", ".join(f"{method} ×{number}" for method, number in made.most_common())
         yield (
             f"{len(asked)} clicks on Approve until their access is active ({calls}):"
-            f" {told(office.bot)}"
+            f" {profile_text(office.bot)}"
         )
 
 
 def lifecycles(scale: Scale) -> Iterator[str]:
     """P7"""
-    with profiled() as (env, told), an_office(PROFILED, env) as office:
+    with profiled() as (env, profile_text), an_office(PROFILED, env) as office:
         office.bot.process.send_signal(signal.SIGUSR1)
         live_through(office, office.newcomers(scale.lives))
-        yield f"a lifecycle: {told(office.bot)}"
+        yield f"a lifecycle: {profile_text(office.bot)}"
 
 
 def overdue(scale: Scale) -> Iterator[str]:
     """P11"""
-    with ExitStack() as stack, profiled() as (env, told):
+    with ExitStack() as stack, profiled() as (env, profile_text):
         place = stack.enter_context(a_place())
         place.company(10)
         place.grants(scale.many, int(time.time()) - 60)
@@ -90,12 +90,12 @@ def overdue(scale: Scale) -> Iterator[str]:
         until(lambda: left(place, "active") == 0, 120, 0.02)
         bot.process.send_signal(signal.SIGUSR1)
         until(lambda: left(place, "ending") == 0, 300, 0.1)
-        yield f"an overdue end that is confirmed: {told(bot)}"
+        yield f"an overdue end that is confirmed: {profile_text(bot)}"
 
 
 def checks(scale: Scale) -> Iterator[str]:
     """P12"""
-    with ExitStack() as stack, profiled() as (env, told):
+    with ExitStack() as stack, profiled() as (env, profile_text):
         place = stack.enter_context(a_place())
         tokens = _tokens(place)
         bot = stack.enter_context(a_bot("web", place.env | env, place.folder, PROFILED))
@@ -104,18 +104,18 @@ def checks(scale: Scale) -> Iterator[str]:
         asked = [payloads.check(tokens[n % GRANTS], "/auth") for n in range(scale.loads * 8)]
         bot.process.send_signal(signal.SIGUSR1)
         fire(load, place.folder, bot.port, bot.pid, asked, AT_ONCE)
-        yield f"a check of a token: {told(bot)}"
+        yield f"a check of a token: {profile_text(bot)}"
 
 
 def writing(scale: Scale) -> Iterator[str]:
     """P13"""
     with a_place() as place:
         ask = asking(place, scale.loads)
-        yield f"SQLite: {_here(lambda: ask(place.world.db))}"
+        yield f"SQLite: {_in_process(lambda: ask(place.world.db))}"
     if (server := postgres()) is not None:
         with server.database() as url, a_place(url) as place:
             ask = asking(place, scale.loads)
-            yield f"PostgreSQL: {_here(lambda: ask(place.world.db))}"
+            yield f"PostgreSQL: {_in_process(lambda: ask(place.world.db))}"
 
 
 def exporting(scale: Scale) -> Iterator[str]:
@@ -125,7 +125,7 @@ def exporting(scale: Scale) -> Iterator[str]:
             if place is not None:
                 yield (
                     f"an export, {kind}:"
-                    f" {_here(partial(export, place, place.folder / 'export.csv'))}"
+                    f" {_in_process(partial(export, place, place.folder / 'export.csv'))}"
                 )
 
 
@@ -154,7 +154,7 @@ def _package(module: str) -> str:
 
 def idle(scale: Scale) -> Iterator[str]:
     """P18"""
-    with ExitStack() as stack, profiled() as (env, told):
+    with ExitStack() as stack, profiled() as (env, profile_text):
         place = stack.enter_context(a_place())
         sandbox = stack.enter_context(running_sandbox(rate_limits=False))
         env = place.env | sandbox.environment | env
@@ -163,10 +163,10 @@ def idle(scale: Scale) -> Iterator[str]:
         time.sleep(min(3.0, scale.seconds))
         bot.process.send_signal(signal.SIGUSR1)
         time.sleep(scale.seconds)
-        yield f"idle: {told(bot)}"
+        yield f"idle: {profile_text(bot)}"
 
 
-def _here(work: Callable[[], object]) -> str:
+def _in_process(work: Callable[[], object]) -> str:
     profiler = cProfile.Profile(time.thread_time)
     profiler.runcall(work)
     profiler.create_stats()
@@ -180,12 +180,12 @@ def profiled() -> Iterator[tuple[dict[str, str], Callable[[Bot], str]]]:
     with a_folder() as folder:
         path = folder / "profile"
 
-        def told(bot: Bot) -> str:
+        def profile_text(bot: Bot) -> str:
             bot.process.terminate()
             bot.process.wait(90)
             return shares(json.loads(path.read_text()))
 
-        yield {"BENCH_PROFILE": str(path)}, told
+        yield {"BENCH_PROFILE": str(path)}, profile_text
 
 
 WHY: Mapping[str, Callable[[Scale], Iterator[str]]] = {

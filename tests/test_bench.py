@@ -44,7 +44,7 @@ def test_there_is_a_figure_for_every_goal() -> None:
 def test_a_figure_can_be_measured(name: str) -> None:
     for line in FIGURES[name](TINY):
         assert line.value >= 0 and line.goal >= 0
-        assert line.what and line.said and line.wanted
+        assert line.what and line.value_text and line.wanted
 
 
 # One of each way to profile: a bot of its own, this process, what is imported. The rest repeat P7
