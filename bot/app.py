@@ -72,13 +72,13 @@ class WakeUps:
     """Calls its subscribers after a commit that queued work or set a deadline."""
 
     def __init__(self) -> None:
-        self._heard: list[Callable[[frozenset[Queue], int | None], None]] = []
+        self._subscribers: list[Callable[[frozenset[Queue], int | None], None]] = []
 
     def add(self, heard: Callable[[frozenset[Queue], int | None], None]) -> None:
-        self._heard.append(heard)
+        self._subscribers.append(heard)
 
     def wake(self, queues: frozenset[Queue], due: int | None) -> None:
-        for heard in self._heard:
+        for heard in self._subscribers:
             heard(queues, due)
 
 

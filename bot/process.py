@@ -25,7 +25,7 @@ from bot.core.effects import Queue
 from bot.core.errors import StorageUnavailable, SystemRefused
 from bot.core.model import Source
 from bot.core.roles import Policy
-from bot.core.usage import LOOK_EVERY
+from bot.core.usage import POLL_EVERY
 from bot.doctor.nightly import NightlyCheckup
 from bot.operations._unit_of_work import Context
 from bot.operations.audit.anchor_head import anchor_daily
@@ -65,7 +65,7 @@ from bot.web.health import NO_ANSWER, STARTING
 from bot.web.request_limits import raise_descriptor_limit
 from bot.web.server import Server
 from bot.web.slack_events import SlackEvents
-from bot.worker.calendar_poller import LOOK_EVERY as CALENDARS_EVERY
+from bot.worker.calendar_poller import CHECK_EVERY as CALENDARS_EVERY
 from bot.worker.calendar_poller import CalendarPoller
 from bot.worker.flag_watch import FlagWatch
 from bot.worker.outage import OutageWatch
@@ -125,7 +125,7 @@ class Worker:
         """Overdue revocations start before anything that needs Slack."""
         if self._base.db.is_sqlite:
             free_claims(self._world)
-        self._base.wake_ups.add(self._heard)
+        self._base.wake_ups.add(self._wake)
         self.jobs.start()
         self.delivery.start()
         self._watch.start()
@@ -164,7 +164,7 @@ class Worker:
         """The last known health of each connected system."""
         return self.delivery.health.describe(self._world.policy().systems)
 
-    def _heard(self, queues: frozenset[Queue], due: int | None) -> None:
+    def _wake(self, queues: frozenset[Queue], due: int | None) -> None:
         self.delivery.wake(queues)
         self.jobs.expect(due)
 
@@ -183,7 +183,7 @@ class Worker:
 
     def _notice(self, queues: list[str], due: int | None) -> None:
         """An empty notice means that notices may have been missed."""
-        self._heard(frozenset(map(Queue, queues)) or frozenset(Queue), due)
+        self._wake(frozenset(map(Queue, queues)) or frozenset(Queue), due)
 
     def _meet_slack(self) -> None:
         save_refresh(self._world, ["groups", "people"])
@@ -210,10 +210,10 @@ class Worker:
             "groups": PeriodicJob(10, lambda: refresh_old_groups(world)),
             "unread_groups": PeriodicJob(60, lambda: warn_of_old_groups(world, self._started)),
             "systems": PeriodicJob(ASK_SYSTEMS_EVERY, self.delivery.ask_systems),
-            "unheard_ends": PeriodicJob(60, lambda: watch_ends(world)),
+            "unconfirmed_ends": PeriodicJob(60, lambda: watch_ends(world)),
             "reconcile": PeriodicJob(60, lambda: reconcile_nightly(world)),
             "checkup": PeriodicJob(60, self._checkup.check),
-            "sessions": PeriodicJob(LOOK_EVERY, SessionPoller(world, build_systems(world)).poll),
+            "sessions": PeriodicJob(POLL_EVERY, SessionPoller(world, build_systems(world)).poll),
             "calendars": PeriodicJob(CALENDARS_EVERY, CalendarPoller(world).poll),
             "tickets": PeriodicJob(30, self.delivery.tickets.watch),
             "channels": PeriodicJob(60, lambda: look_up_channels_in_turn(world)),

@@ -17,7 +17,7 @@ from bot.core.model import Person
 from bot.operations.audit.read_audit import Filters, read_audit
 from bot.operations.grants.renew_grant import renew_grant
 from bot.operations.grants.revoke_grant import revoke_grant
-from bot.operations.messages.record_posted import record_unheard, record_unposted
+from bot.operations.messages.record_posted import forward_refused_notes, record_unposted
 from bot.operations.people.record_people import (
     people_to_check,
     record_groups,
@@ -317,7 +317,7 @@ class TestWhileGroupsAreTooOld:
         start.made.clock.at += 601
         assert start.made.world.directory().unresolved(["@platform-leads"])
         assert whom_to_notify(start.made.world)[1] == [LEA]
-        record_unheard(
+        forward_refused_notes(
             start.made.world,
             [(Kind.NOTIFY_SECURITY, {"note": "groups_unread"})],
             "#access-security",

@@ -84,7 +84,7 @@ class Watched:
 @pytest.fixture(autouse=True)
 def at_once() -> Iterator[None]:
     """Tests do not wait for an outage to last."""
-    waits = dict.fromkeys(("LOOK_EVERY", "STEADY", "NOTIFIES_EVERY", "LEARN_PEOPLE_EVERY"), 0.0)
+    waits = dict.fromkeys(("CHECK_EVERY", "STEADY", "NOTIFIES_EVERY", "LEARN_PEOPLE_EVERY"), 0.0)
     with patch.multiple(outage, OUTAGE_AFTER=1e-9, **waits):
         yield
 

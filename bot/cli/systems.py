@@ -145,11 +145,11 @@ def drift(ctx: click.Context, remove: bool, yes: bool, as_json: bool) -> None:
     with opened("systems") as base:
         if remove and not yes and not on_terminal():
             raise Wrong("Confirmation needs a terminal: pass --yes to remove everything.")
-        survey = InventoryScan(base.world, build_systems(base.world))
-        seen = survey.scan()
+        inventory = InventoryScan(base.world, build_systems(base.world))
+        seen = inventory.scan()
         found = reconcile(base.world, seen, actor())
         _show(found, seen, as_json)
-        left = [each for each in found if not (remove and _removed(base, survey, each, yes))]
+        left = [each for each in found if not (remove and _removed(base, inventory, each, yes))]
         failed = [one for one in seen if one.problem]
     ctx.exit(1 if left else 2 if failed else 0)
 
@@ -171,7 +171,7 @@ def _show(found: Sequence[Finding], seen: Sequence[ScanResult], as_json: bool) -
         click.echo(f"No drift on {counted(sum(not one.problem for one in seen), 'system')}.")
 
 
-def _removed(base: Services, survey: InventoryScan, finding: Finding, yes: bool) -> bool:
+def _removed(base: Services, inventory: InventoryScan, finding: Finding, yes: bool) -> bool:
     """Asks for confirmation, removes the access, and returns whether the system confirmed that."""
     what = f"{clean(finding.name or finding.grant)} on {finding.system}"
     if finding.what not in EXCESS or not (yes or click.confirm(f"Remove {what}?", err=True)):
@@ -181,7 +181,7 @@ def _removed(base: Services, survey: InventoryScan, finding: Finding, yes: bool)
         click.echo(f"{what}: {asked.reason}", err=True)
         return False
     gone = "no longer known to be there; run `access-bot systems drift` again"
-    removal = survey.remove(finding.id) or Removal(finding, gone)
+    removal = inventory.remove(finding.id) or Removal(finding, gone)
     record_removed(base.world, removal, actor())
     click.echo(clean(sentence_of(removal), 400), err=bool(removal.error))
     return not removal.error

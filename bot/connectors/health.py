@@ -42,7 +42,7 @@ class Health:
         self._now = now
         self._states: dict[str, _State] = {}
         self._calls: dict[int, tuple[str, float]] = {}
-        self._numbers, self._lock, self._aside = itertools.count(), threading.Lock(), FanOut()
+        self._numbers, self._lock, self._fan_out = itertools.count(), threading.Lock(), FanOut()
 
     @contextmanager
     def watching(self, system: str) -> Iterator[None]:
@@ -67,7 +67,7 @@ class Health:
 
     def stop(self) -> None:
         """Ends the wait for a system's answer."""
-        self._aside.stop()
+        self._fan_out.stop()
 
     def note(self, system: str, problem: str) -> None:
         """`problem` is "" for a healthy system."""
@@ -102,7 +102,7 @@ class Health:
     ) -> None:
         """Asks every one of these systems that can be asked how it is, all at once; takes
         `patience` seconds at most."""
-        for name, answer in check_all(systems, known, patience, self._aside).items():
+        for name, answer in check_all(systems, known, patience, self._fan_out).items():
             if isinstance(answer, AccessBotError):
                 self.note(name, str(answer))
             elif answer is not None:

@@ -111,10 +111,6 @@ class Judgement:
     nearest: AutoApproval | None = None
     denied: DenyRule | None = None
 
-    @property
-    def all_met(self) -> bool:
-        return all(each.met for each in self.criteria)
-
 
 def judge(role: Role, asked: Asked, facts: Facts) -> Judgement:
     """All criteria of a request for this role."""

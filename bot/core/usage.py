@@ -18,7 +18,7 @@ CLOSING = 60
 """Seconds after a confirmed end for which a closing session may still be seen."""
 
 
-LOOK_EVERY = 15
+POLL_EVERY = 15
 """Seconds between polls of open sessions; a shorter session may be missed."""
 
 

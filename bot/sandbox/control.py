@@ -163,7 +163,7 @@ def trigger(world: World, asked: Json) -> str:
 
 async def goodbye(world: World, asked: Json) -> None:
     """Sends `disconnect` to every socket."""
-    await world.events.sockets.say_goodbye(asked.get("reason", "refresh_requested"))
+    await world.events.sockets.disconnect_all(asked.get("reason", "refresh_requested"))
 
 
 READS: dict[str, Callable[[World, Json], Any]] = {

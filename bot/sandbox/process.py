@@ -41,7 +41,7 @@ class Bot:
         self.address = f"127.0.0.1:{environment['PORT']}"
         self.process: subprocess.Popen[bytes] | None = None
         self.ready = False
-        self._said: Json | None = None
+        self._last_answer: Json | None = None
         self._line = threading.Lock()
         self._changing = threading.Lock()
 
@@ -72,7 +72,7 @@ class Bot:
                 start_new_session=True,
             )
         with self._line:
-            self._say(self.process)
+            self._write_line(self.process)
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             if (code := self.process.poll()) is not None:
@@ -111,22 +111,22 @@ class Bot:
         """The bot's next events: `now`, `reminder` and `end`. For a dead bot, its last answer with
         `stale`. None if there is none."""
         if self.state != RUNNING or self.process is None:
-            return {**self._said, "stale": True} if self._said else None
+            return {**self._last_answer, "stale": True} if self._last_answer else None
         with self._line, contextlib.suppress(OSError, ValueError):
-            self._hear(self.process, 0)  # an answer that came too late for an earlier question
-            self._say(self.process)
-            found: Json = json.loads(self._hear(self.process, ANSWER_SECONDS))
-            self._said = None if "error" in found else found
-            return self._said
+            self._read_line(self.process, 0)  # an answer that came too late for an earlier question
+            self._write_line(self.process)
+            found: Json = json.loads(self._read_line(self.process, ANSWER_SECONDS))
+            self._last_answer = None if "error" in found else found
+            return self._last_answer
         return None
 
-    def _say(self, process: subprocess.Popen[bytes]) -> None:
+    def _write_line(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(json.dumps({"ahead": self.ahead}).encode() + b"\n")
 
     @staticmethod
-    def _hear(process: subprocess.Popen[bytes], patience: float) -> bytes:
+    def _read_line(process: subprocess.Popen[bytes], patience: float) -> bytes:
         """Reads until the end of a line or the time limit."""
         assert process.stdout is not None
         found, until = b"", time.monotonic() + patience

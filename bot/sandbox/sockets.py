@@ -131,7 +131,7 @@ class Sockets:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def say_goodbye(self, reason: str) -> None:
+    async def disconnect_all(self, reason: str) -> None:
         """Sends every connection `disconnect` with a reason: `warning`, `refresh_requested`."""
         for connection in list(self.connections):
             await connection.socket.send_json(

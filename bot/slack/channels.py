@@ -28,7 +28,7 @@ PAGE = 1000
 GONE = frozenset(["is_archived", "not_in_channel", "channel_not_found"])
 """Errors after which a name is looked up again, because another channel may have it now."""
 
-LOOKS_APART = 10.0
+LOOK_UPS_APART = 10.0
 """Seconds before a name is looked up again because of the same error about the same channel."""
 
 Found = Mapping[str, Mapping[str, Any]]
@@ -120,7 +120,7 @@ class Channels:
             raise SystemUnavailable(f"{ref} is being looked up", retry_after=1)
         try:
             now = time.monotonic()
-            if now - self._looked.get((ref, was), -LOOKS_APART) < LOOKS_APART:
+            if now - self._looked.get((ref, was), -LOOK_UPS_APART) < LOOK_UPS_APART:
                 return
             if now < self._not_before:
                 raise SystemUnavailable("Slack asked for a pause", ceil(self._not_before - now))

@@ -33,7 +33,7 @@ LEAD_AGAIN = 40
 """Seconds after which a lead is looked up again before they act, so that the look-up is at most a
 minute old."""
 
-LOOK_AGAIN = 60
+CHECK_AGAIN = 60
 """Seconds after which an ineligible person is looked up again before they are refused."""
 
 USUAL = frozenset(
@@ -160,7 +160,7 @@ def find_or_look_up(ctx: ListenerContext, person: str) -> Person | Refused:
     while ago."""
     found = find_person(ctx.world, person)
     if found is not None and (
-        found.ineligible_reason() is None or is_recent(found.checked_at, ctx.now, LOOK_AGAIN - 1)
+        found.ineligible_reason() is None or is_recent(found.checked_at, ctx.now, CHECK_AGAIN - 1)
     ):
         return found
     try:

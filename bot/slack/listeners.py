@@ -46,7 +46,7 @@ from bot.slack.payloads import (
     Suggestion,
     click_from,
     command_from,
-    happening_from,
+    event_from,
     input_in,
     sender_in,
     shortcut_from,
@@ -210,7 +210,7 @@ def _matching(roles: Sequence[Role], said: Suggestion) -> list[Element]:
 
 
 def on_event(ctx: ListenerContext, body: Body) -> None:
-    said = happening_from(body)
+    said = event_from(body)
     if ctx.team() and refuse_other_workspace(ctx, said):
         return log.info("%s from another workspace was left alone", said.event)
     subscription = EVENTS[said.event]

@@ -205,7 +205,7 @@ def suggestion_from(body: Json) -> Suggestion:
     )
 
 
-def happening_from(body: Json) -> SlackEvent:
+def event_from(body: Json) -> SlackEvent:
     """An `event_callback` payload; `person` is its subject, "" for an event about nobody."""
     event = _part(body, "event")
     user = event.get("user")

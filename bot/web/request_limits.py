@@ -121,7 +121,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.counted.add(self)
         self._since = self.loop.time()
-        self._watch = self.loop.call_later(ARRIVES_WITHIN, self._look)
+        self._watch = self.loop.call_later(ARRIVES_WITHIN, self._arrives_in_time)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watch is not None:
@@ -183,7 +183,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Whether no answer is pending."""
         return self.cycle is None or bool(self.cycle.response_complete)
 
-    def _look(self) -> None:
+    def _arrives_in_time(self) -> None:
         """One timer per connection, not per request, because /auth is the hot path."""
         now = self.loop.time()
         if not self.transport.get_write_buffer_size():
@@ -196,7 +196,7 @@ class LimitedProtocol(HttpToolsProtocol):
         ):
             self.transport.abort()
             return
-        self._watch = self.loop.call_later(ARRIVES_WITHIN / 2, self._look)
+        self._watch = self.loop.call_later(ARRIVES_WITHIN / 2, self._arrives_in_time)
 
 
 def bounded(connections: Connections) -> type[LimitedProtocol]:

@@ -5,13 +5,13 @@ from types import FrameType
 
 import uvicorn
 
-LOOK_AGAIN = 1.0
+CHECK_AGAIN = 1.0
 """Seconds between checks, which also renew the `Date` of answers. With uvicorn's own ten checks a
 second an idle bot takes twice as much CPU."""
 
 
 class Server(uvicorn.Server):
-    """Stops at once on a signal, and within LOOK_AGAIN when only `should_exit` is set."""
+    """Stops at once on a signal, and within CHECK_AGAIN when only `should_exit` is set."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -21,7 +21,7 @@ class Server(uvicorn.Server):
     async def main_loop(self) -> None:
         self._called, self._loop = asyncio.Event(), asyncio.get_running_loop()
         while not await self.on_tick(0):
-            look = self._loop.call_later(LOOK_AGAIN, self._called.set)
+            look = self._loop.call_later(CHECK_AGAIN, self._called.set)
             await self._called.wait()
             self._called.clear()
             look.cancel()

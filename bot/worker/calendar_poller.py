@@ -15,7 +15,7 @@ from bot.sources.calendars import read_shifts
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY = 10
+CHECK_EVERY = 10
 """Seconds between two looks for a calendar that is to be read."""
 
 
@@ -25,13 +25,13 @@ class CalendarPoller:
     def __init__(
         self, world: Context, read: Callable[[str, str, int], tuple[Shift, ...]] = read_shifts
     ) -> None:
-        self._world, self._read, self._aside = world, read, FanOut()
+        self._world, self._read, self._fan_out = world, read, FanOut()
 
     def poll(self) -> None:
         """Begins to read every calendar that is due, and waits for none. Raises
         StorageUnavailable."""
         due = {duty.name: partial(self.read, duty) for duty in claim_calendars(self._world)}
-        self._aside.ask(due, 0)
+        self._fan_out.ask(due, 0)
 
     def read(self, duty: OnCall) -> None:
         """Reads one calendar; a failure is recorded, and has a next time."""

@@ -23,6 +23,6 @@ class HandlerDeps:
     messenger: Messenger
     meter: UsageMeter
     health: Health
-    survey: InventoryScan
+    inventory: InventoryScan
     ends: EndRecorder
     tickets: TicketLookups

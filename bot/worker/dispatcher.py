@@ -31,7 +31,7 @@ from bot.worker.ticket_lookups import TicketLookups
 
 log = logging.getLogger(__name__)
 
-GIVES_WAY = 1
+YIELDS_FOR = 1
 """Seconds that updates wait longer than a pause that Slack asked for, so that decisions are shown
 first."""
 
@@ -56,7 +56,7 @@ class Dispatcher:
         self._world, self._systems = world, systems
         self.health = Health(world.now)
         self.tickets = TicketLookups(world)
-        survey = InventoryScan(world, systems, health=self.health)
+        inventory = InventoryScan(world, systems, health=self.health)
         self._deps = HandlerDeps(
             world,
             systems,
@@ -64,7 +64,7 @@ class Dispatcher:
             messenger,
             meter,
             self.health,
-            survey,
+            inventory,
             EndRecorder(),
             self.tickets,
         )
@@ -105,7 +105,7 @@ class Dispatcher:
     def begin_stop(self) -> None:
         """Like `stop`, but does not wait."""
         self._stopping.set()
-        self._deps.survey.stop()
+        self._deps.inventory.stop()
         self.health.stop()
         self.wake(self.loops)
 
@@ -212,7 +212,7 @@ class Dispatcher:
             failed,
             taken=False if row.queue is Queue.SLACK and is_silent else None,
             others_wait=(
-                wait + GIVES_WAY if row.queue is Queue.UPDATE and handler.paces_queue else 0.0
+                wait + YIELDS_FOR if row.queue is Queue.UPDATE and handler.paces_queue else 0.0
             ),
         )
 

@@ -86,20 +86,20 @@ HANDLERS: Mapping[Kind, Handler] = {
     Kind.UPDATE_DIRECT: Handler(lambda deps, work: deps.messenger.update_direct(work)),
     Kind.NOTIFY_SECURITY: Handler(
         lambda deps, work: deps.messenger.notify_security(work),
-        on_refused=messages.report_unheard,
+        on_refused=messages.forward_refused,
         batch=_SECURITY,
         resend_safe=False,
     ),
     Kind.ALERT: Handler(
         lambda deps, work: deps.messenger.alerts(work),
-        on_refused=messages.report_unheard,
+        on_refused=messages.forward_refused,
         batch=_ALERTS,
         resend_safe=False,
     ),
     Kind.UPDATE_ALERT: Handler(lambda deps, work: deps.messenger.update_alert(work)),
     Kind.POST_FLAG: Handler(
         lambda deps, work: deps.messenger.post_flag(work),
-        on_refused=messages.report_unheard,
+        on_refused=messages.forward_refused,
         resend_safe=False,
     ),
     Kind.UPDATE_FLAG: Handler(lambda deps, work: deps.messenger.update_flag(work)),
@@ -119,7 +119,7 @@ HANDLERS: Mapping[Kind, Handler] = {
     Kind.UPDATE_RAMP_NOTE: Handler(lambda deps, work: deps.messenger.update_ramp_note(work)),
     Kind.SEND_DIGEST: Handler(
         lambda deps, work: deps.messenger.send_digest(work),
-        on_refused=messages.report_unheard,
+        on_refused=messages.forward_refused,
         resend_safe=False,
     ),
     Kind.REVIEW_NOTE: Handler(

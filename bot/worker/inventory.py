@@ -41,11 +41,11 @@ class InventoryScan:
         health: Health | None = None,
     ) -> None:
         self._world, self._systems, self._patience = world, systems, patience
-        self._aside, self._health = FanOut(), health
+        self._fan_out, self._health = FanOut(), health
 
     def stop(self) -> None:
         """Stops waiting for the answers of systems."""
-        self._aside.stop()
+        self._fan_out.stop()
 
     def scan(self) -> list[ScanResult]:
         """The scan results of all systems, in the order of roles.toml. Raises StorageUnavailable,
@@ -53,7 +53,7 @@ class InventoryScan:
         places = known_systems(self._world)
         until = time.monotonic() + self._patience * ROOM
         questions = {_place(*place): partial(self._seen, *place, until) for place in places}
-        answers = self._aside.ask(questions, self._patience)
+        answers = self._fan_out.ask(questions, self._patience)
         seen = [_result(name, answers[_place(name, kind)]) for name, kind in places]
         return [
             _joined(name, [one for one in seen if one.system == name])
@@ -66,9 +66,9 @@ class InventoryScan:
         finding = to_remove(self._world, finding_id)
         if finding is None:
             return None
-        answer = self._aside.ask({finding.system: partial(self._remove, finding)}, self._patience)[
-            finding.system
-        ]
+        answer = self._fan_out.ask(
+            {finding.system: partial(self._remove, finding)}, self._patience
+        )[finding.system]
         return Removal(finding, str(answer) if isinstance(answer, AccessBotError) else "")
 
     # --- one system

@@ -23,12 +23,12 @@ def refresh_messages(deps: HandlerDeps, work: Work) -> None:
 
 def reconcile(deps: HandlerDeps, work: Work) -> None:
     """Compares the access on every system with our records."""
-    work.finish(record_scan, deps.survey.scan(), work.data["by"], work.data["channel"])
+    work.finish(record_scan, deps.inventory.scan(), work.data["by"], work.data["channel"])
 
 
 def remove_orphan(deps: HandlerDeps, work: Work) -> None:
     """Removes an orphan, which a lead has confirmed, from its system."""
-    removal = deps.survey.remove(work.data["finding"])
+    removal = deps.inventory.remove(work.data["finding"])
     by, channel = work.data["by"], work.data["channel"]
     if removal is None:
         work.finish(refuse_removal, by, channel)

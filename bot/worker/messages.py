@@ -5,8 +5,8 @@ from collections.abc import Callable
 from bot.core.errors import SystemRefused
 from bot.operations.claim_work import Work
 from bot.operations.messages.record_posted import (
+    forward_refused_notes,
     record_undelivered,
-    record_unheard,
     record_unposted,
 )
 from bot.worker.deps import HandlerDeps
@@ -35,7 +35,7 @@ def report_unposted(deps: HandlerDeps, work: Work, error: SystemRefused) -> None
     work.finish(record_unposted, request, channel, str(error), again=bool(work.data.get("again")))
 
 
-def report_unheard(deps: HandlerDeps, work: Work, error: SystemRefused) -> None:
+def forward_refused(deps: HandlerDeps, work: Work, error: SystemRefused) -> None:
     """Sends to each lead the notes that the security channel refuses."""
     notes = [(row.kind, row.data) for row in work.rows]
-    work.finish(record_unheard, notes, work.data["channel"], str(error))
+    work.finish(forward_refused_notes, notes, work.data["channel"], str(error))

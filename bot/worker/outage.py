@@ -32,7 +32,7 @@ RECENT = 10.0
 OUTAGE_AFTER = 5.0
 """Seconds without a successful write, or with an overdue end, after which it is an outage."""
 
-LOOK_EVERY = 10.0
+CHECK_EVERY = 10.0
 """Seconds between checks for overdue ends while no write fails. An end that is overdue in two
 checks can't be written; after one check, the process may just have slept or started."""
 
@@ -83,7 +83,7 @@ class OutageWatch:
             is_failing = self._world.db.writes.failed_within(RECENT)
             if is_failing or self._outage is not None:
                 self._judge(is_failing)
-            elif time.monotonic() - self._looked >= LOOK_EVERY:
+            elif time.monotonic() - self._looked >= CHECK_EVERY:
                 self._looked = time.monotonic()
                 self._judge(is_failing)
                 if self._outage is None:

@@ -25,7 +25,7 @@ class QueueSettings:
     they run together, and how many rows to claim ahead for a system that has no free call."""
 
     threads: int
-    in_hand: int
+    most_claimed: int
     claim: int
     longest_pause: int
     together: int = 0
@@ -39,12 +39,12 @@ class QueueSettings:
 
 SETTINGS: Mapping[Queue, QueueSettings] = {
     Queue.END: QueueSettings(
-        threads=THREADS, in_hand=192, claim=2, longest_pause=300, together=256, ahead=2 * MOST
+        threads=THREADS, most_claimed=192, claim=2, longest_pause=300, together=256, ahead=2 * MOST
     ),
-    Queue.START: QueueSettings(threads=THREADS, in_hand=48, claim=5, longest_pause=30),
-    Queue.DECIDE: QueueSettings(threads=8, in_hand=32, claim=5, longest_pause=5),
-    Queue.SLACK: QueueSettings(threads=8, in_hand=8, claim=15, longest_pause=20),
-    Queue.UPDATE: QueueSettings(threads=2, in_hand=2, claim=15, longest_pause=60),
+    Queue.START: QueueSettings(threads=THREADS, most_claimed=48, claim=5, longest_pause=30),
+    Queue.DECIDE: QueueSettings(threads=8, most_claimed=32, claim=5, longest_pause=5),
+    Queue.SLACK: QueueSettings(threads=8, most_claimed=8, claim=15, longest_pause=20),
+    Queue.UPDATE: QueueSettings(threads=2, most_claimed=2, claim=15, longest_pause=60),
 }
 """Starts and messages are claimed only when a thread is free: an end drops a start that has not
 begun, and after a crash it is unknown whether a claimed message was posted. Ends are claimed in
@@ -52,19 +52,19 @@ advance, because claiming one at a time takes longer than a call to a quick syst
 
 BEHIND: Mapping[Queue, frozenset[Queue]] = {Queue.START: frozenset({Queue.END})}
 """The other queues whose rows may wait behind a row of that queue: a grant's starts and ends share
-an ordering key. A start behind an end finds its grant over, so it may wait for the next look."""
+an ordering key. A start behind an end finds its grant over, so it may wait for the next check."""
 
 STOPS_WITHIN = 12.0
 """Seconds for which a stop waits for running work: longer than Slack takes to answer, so that no
 message is in doubt. A system may take minutes; the next process calls it again."""
 
-LOOK_AGAIN = 20.0
+CHECK_AGAIN = 20.0
 """Seconds after which a queue is checked even if nothing wakes it."""
 
 LONGEST_ASKED = 900
 """The longest pause in seconds that a system may ask for. An end is retried earlier."""
 
-UNHEARD = 8
+FAILED_IN_A_ROW = 8
 """Consecutive failed messages after which only one is sent at a time. Otherwise thousands would
 fail and be rescheduled, in transactions that compete with those of ends."""
 
@@ -116,29 +116,29 @@ class QueueWorker(threading.Thread):
         self._stopping = stopping
         self._pool = ThreadPoolExecutor(self._settings.threads, thread_name_prefix=f"{self._queue}")
         self._limits = ConcurrencyLimits()
-        self._in_hand: dict[int, Future[None] | None] = {}
+        self._started: dict[int, Future[None] | None] = {}
         self._ahead: dict[tuple[str, ...], deque[Work]] = {}
-        self._look, self._more = True, False
+        self._is_due, self._more = True, False
         self._answering: set[str] = set()
         self._lock = threading.Lock()
         self._wake_up = threading.Event()
         self._held_until, self._missed_signal = 0.0, False
-        self._unheard, self._waits_until, self._all_together = 0, 0.0, False
+        self._failed_in_a_row, self._waits_until, self._all_together = 0, 0.0, False
         self.turned = self._kept = time.monotonic()
 
     # --- for the dispatcher
 
     def wake(self) -> None:
         """Wakes the loop, because work may be due or the process stops."""
-        self._signal(look=True)
+        self._signal(all_systems=True)
 
-    def _signal(self, *, look: bool) -> None:
-        """Wakes the loop; with `look` it also looks for rows of systems that are not busy."""
+    def _signal(self, *, all_systems: bool) -> None:
+        """Wakes the loop; with `all_systems` it also claims rows of systems that are not busy."""
         with self._lock:
             is_held = time.monotonic() < self._held_until and not self._stopping.is_set()
             self._missed_signal = is_held
             if not is_held:
-                self._look = self._look or look
+                self._is_due = self._is_due or all_systems
                 self._wake_up.set()
 
     @contextmanager
@@ -172,9 +172,9 @@ class QueueWorker(threading.Thread):
         """The most rows that may be claimed now."""
         if time.monotonic() < self._waits_until:
             return 0
-        if self._unheard >= UNHEARD:
+        if self._failed_in_a_row >= FAILED_IN_A_ROW:
             return 1
-        return self._settings.together if self._all_together else self._settings.in_hand
+        return self._settings.together if self._all_together else self._settings.most_claimed
 
     def works(self, rows: Sequence[Row]) -> list[Work]:
         """The work that one thread handles at a time. Raises StorageUnavailable."""
@@ -191,26 +191,26 @@ class QueueWorker(threading.Thread):
             self.turned = time.monotonic()
             self._wake_up.clear()
             if not self._guarded(self._turn):
-                is_busy = self._in_hand or self._ahead
-                if not self._wake_up.wait(self._settings.keep if is_busy else LOOK_AGAIN):
-                    self._look = True
+                is_busy = self._started or self._ahead
+                if not self._wake_up.wait(self._settings.keep if is_busy else CHECK_AGAIN):
+                    self._is_due = True
         self._end()
 
     def _end(self) -> None:
         """Releases rows that have not begun, and waits for the rest, up to a limit."""
         self._pool.shutdown(wait=False)
         with self._lock:
-            left = [row for row, future in self._in_hand.items() if future and future.cancel()]
+            left = [row for row, future in self._started.items() if future and future.cancel()]
             for row in left:
-                del self._in_hand[row]
+                del self._started[row]
         left += self._taken_back(float("inf"))
         until = time.monotonic() + STOPS_WITHIN
         self._guarded(lambda: self._release(left))
-        while self._in_hand and time.monotonic() < until:
+        while self._started and time.monotonic() < until:
             time.sleep(0.05)
             self._guarded(self._keep)
-        if self._in_hand:
-            log.warning("queue %s: %s rows are left unfinished", self._queue, len(self._in_hand))
+        if self._started:
+            log.warning("queue %s: %s rows are left unfinished", self._queue, len(self._started))
 
     def _guarded(self, do: Callable[[], object]) -> bool:
         try:
@@ -229,8 +229,8 @@ class QueueWorker(threading.Thread):
             self._release(self._taken_back(self._too_old()))
         with self._lock:
             ahead = sum(map(len, self._ahead.values()))
-            room = self.room() - len(self._in_hand) - ahead
-            is_time = self._look or not ahead or (self._more and bool(self._short()))
+            room = self.room() - len(self._started) - ahead
+            is_time = self._is_due or not ahead or (self._more and bool(self._short()))
         return room > 0 and is_time and self._claim(room)
 
     def _claim(self, room: int) -> bool:
@@ -240,7 +240,7 @@ class QueueWorker(threading.Thread):
         with self._lock:
             busy = {system for systems in self._ahead for system in systems}.union(full)
             without = sorted(busy - self._short())
-            self._look, self._answering = False, set()
+            self._is_due, self._answering = False, set()
         rows = self.claimed.take(room, without)
         self._more = len(rows) == room
         if not rows:
@@ -255,7 +255,7 @@ class QueueWorker(threading.Thread):
             self._release(left := self._taken_back(float("inf")))
             return self._more and len(left) < len(rows)
         with self._lock:
-            self._look = self._look or (self._more and bool(self._ahead))
+            self._is_due = self._is_due or (self._more and bool(self._ahead))
         return self._more
 
     def _short(self) -> set[str]:
@@ -288,7 +288,7 @@ class QueueWorker(threading.Thread):
             for systems in list(self._ahead):
                 while (work := self._next(systems)) is not None:
                     future = self._pool.submit(self._work, work)
-                    self._in_hand.update((row.id, future) for row in work.rows)
+                    self._started.update((row.id, future) for row in work.rows)
 
     def _next(self, systems: tuple[str, ...]) -> Work | None:
         """The next work for these systems, whose call is counted; None where there is none, or no
@@ -302,19 +302,19 @@ class QueueWorker(threading.Thread):
         if not works:
             del self._ahead[systems]
         work.returned = self._returned
-        self._in_hand.update((row.id, None) for row in work.rows)
+        self._started.update((row.id, None) for row in work.rows)
         return work
 
     def _keep(self) -> int:
         """Extends the claims when they are due, and returns the number of claimed rows."""
         with self._lock:
-            in_hand = list(self._in_hand)
-        if not in_hand:
+            rows = list(self._started)
+        if not rows:
             self._kept = time.monotonic()
         elif time.monotonic() - self._kept >= self._settings.keep:
             self._kept = time.monotonic()
-            self.claimed.keep(in_hand)
-        return len(in_hand)
+            self.claimed.keep(rows)
+        return len(rows)
 
     def _release(self, rows: Sequence[int]) -> None:
         if rows:
@@ -342,7 +342,7 @@ class QueueWorker(threading.Thread):
             following = self._next(systems)
             is_short = self._more and bool(self._short())
         if following is None or is_short or back:
-            self._signal(look=bool(back))
+            self._signal(all_systems=bool(back))
         return following
 
     def _returned(self, work: Work) -> None:
@@ -350,12 +350,12 @@ class QueueWorker(threading.Thread):
         if not work.is_recorded:
             self._handle(work)
         self._put_down(work)
-        self._signal(look=False)
+        self._signal(all_systems=False)
 
     def _put_down(self, work: Work) -> None:
         with self._lock:
             for row in work.rows:
-                self._in_hand.pop(row.id, None)
+                self._started.pop(row.id, None)
         self._wake(BEHIND.get(self._queue, ()))
 
     def _paced(self, outcome: Outcome) -> None:
@@ -363,10 +363,10 @@ class QueueWorker(threading.Thread):
         if outcome.others_wait:  # thousands may wait: none is sent before Slack accepts one again
             self._waits_until = time.monotonic() + outcome.others_wait
         if outcome.taken:
-            self._unheard = 0
+            self._failed_in_a_row = 0
         elif outcome.taken is False:
-            self._unheard += 1
-            if self._unheard >= UNHEARD:
+            self._failed_in_a_row += 1
+            if self._failed_in_a_row >= FAILED_IN_A_ROW:
                 self._stopping.wait(BETWEEN)
 
     def _answer_again(self, systems: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from bot.connectors.base import Watches
 from bot.connectors.fan_out import FanOut
 from bot.core.errors import AccessBotError
 from bot.operations._unit_of_work import Context
-from bot.operations.usage.record_sessions import claim_look, record_sessions, systems_to_watch
+from bot.operations.usage.record_sessions import claim_poll, record_sessions, systems_to_watch
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class SessionPoller:
 
     def __init__(self, world: Context, systems: Systems, patience: float = PATIENCE) -> None:
         self._world, self._systems, self._patience = world, systems, patience
-        self._aside = FanOut()
+        self._fan_out = FanOut()
 
     def poll(self) -> None:
         """Starts a poll of every system with active grants, without waiting; each result is
@@ -39,7 +39,7 @@ class SessionPoller:
             name: partial(self._poll_system, name, kind)
             for name, kind in systems_to_watch(self._world).items()
         }
-        self._aside.ask(questions, 0)
+        self._fan_out.ask(questions, 0)
 
     def _poll_system(self, name: str, kind: str) -> None:
         """Polls one system on its own thread. A failure is logged, and the next poll tries
@@ -52,7 +52,7 @@ class SessionPoller:
     def _ask(self, name: str, kind: str) -> None:
         connector = self._systems.of(name, kind)
         now, began = self._world.now(), time.monotonic()
-        if not isinstance(connector, Watches) or not claim_look(self._world, name, now // SLOT):
+        if not isinstance(connector, Watches) or not claim_poll(self._world, name, now // SLOT):
             return
         found = [*connector.sessions()]
         if time.monotonic() - began > self._patience:

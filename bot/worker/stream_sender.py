@@ -33,7 +33,7 @@ class StreamSender:
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._world, self._deliver, self._steady = world, deliver, steady
-        self._owner, self._aside = secrets.token_hex(8), FanOut()
+        self._owner, self._fan_out = secrets.token_hex(8), FanOut()
         self._failures: dict[str, tuple[int, float]] = {}
         self._stopping, self._has_sent = threading.Event(), False
 
@@ -46,7 +46,7 @@ class StreamSender:
             for stream in waiting_streams(self._world)
             if self._failures.get(stream.name, (0, now))[1] <= now
         }
-        self._aside.ask(due, 0)
+        self._fan_out.ask(due, 0)
 
     def stop(self) -> None:
         """Sends no further batch, and lets other processes continue."""

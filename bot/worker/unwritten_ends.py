@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 BACKOFF = Backoff(first=1, longest=60)
 """Seconds between attempts of one end."""
 
-LOOK_AGAIN = 300
+CHECK_AGAIN = 300
 """Seconds after which an end is repeated, because a start that was running may have finished after
 it."""
 
@@ -132,7 +132,7 @@ class UnwrittenRevocations:
     def _settle(self, pair: tuple[str, str], failed: bool) -> None:
         with self._lock:
             tried = self._tried[pair] = self._tried.get(pair, 0) + 1 if failed else 0
-            pause = BACKOFF.pause(tried) if failed else LOOK_AGAIN
+            pause = BACKOFF.pause(tried) if failed else CHECK_AGAIN
             self._next_try[pair] = time.monotonic() + pause
         if not failed:
             self._world.unwritten.note(*pair, self._world.now())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config.roles.file import LOOKS, LOOKS_WHEN_SHORTER, RolesFile
+from bot.config.roles.file import CHECKS_WHEN_SHORTER, LEAST_CHECKS, RolesFile
 from bot.connectors import KINDS
 from bot.core.errors import ConfigError, Problem, StorageUnavailable
 from bot.core.roles import Policy
@@ -80,17 +80,17 @@ def test_half_a_file_is_not_in_force_while_it_is_being_written(saved: Saved) -> 
         saved.path.write_text(OTHER[:end])
         saved.look()
     saved.path.write_text(HALF)
-    saved.look(LOOKS_WHEN_SHORTER - 1)
+    saved.look(CHECKS_WHEN_SHORTER - 1)
     saved.path.write_text(OTHER)
-    saved.look(LOOKS)
+    saved.look(LEAST_CHECKS)
     assert (len(saved.loaded), saved.rejected, saved.approvals) == (1, [], 3)
 
 
 def test_a_file_that_stays_shorter_is_in_force_within_five_seconds(saved: Saved) -> None:
     saved.path.write_text(HALF)
-    saved.look(LOOKS_WHEN_SHORTER)
+    saved.look(CHECKS_WHEN_SHORTER)
     assert saved.file.current().roles["shop-admin"].ticket is None
-    assert LOOKS_WHEN_SHORTER < 5
+    assert CHECKS_WHEN_SHORTER < 5
 
 
 def test_changed_content_with_the_same_time_and_size_is_noticed(saved: Saved) -> None:
@@ -101,7 +101,7 @@ def test_changed_content_with_the_same_time_and_size_is_noticed(saved: Saved) ->
         saved.path.stat().st_mtime_ns == stat.st_mtime_ns
         and saved.path.stat().st_size == stat.st_size
     )
-    saved.look(LOOKS)
+    saved.look(LEAST_CHECKS)
     assert saved.approvals == 3
 
 

@@ -34,7 +34,7 @@ if broken:
 """Runs the executable of the page, or breaks before or after it."""
 
 
-class Doors:
+class Gates:
     """The folder that the lock reads."""
 
     def __init__(self, folder: Path) -> None:
@@ -57,5 +57,5 @@ class Doors:
 
     def open_by(self, code: str) -> bool:
         """Whether the lock opens for a code."""
-        doors = [json.loads(place.read_text()) for place in self.folder.glob("*.json")]
-        return any(door["code"] == code and door["ends_at"] > time.time() for door in doors)
+        gates = [json.loads(place.read_text()) for place in self.folder.glob("*.json")]
+        return any(door["code"] == code and door["ends_at"] > time.time() for door in gates)

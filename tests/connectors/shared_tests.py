@@ -104,9 +104,9 @@ class SharedContract:
         first, *_ = tools.memberships.of_grant("it", grant.id)
         # No order removes only a part.
         it._members.take(first.account, first.thing)  # noqa: SLF001
-        survey = InventoryScan(made.world, build_systems(made.world))
+        inventory = InventoryScan(made.world, build_systems(made.world))
         for _ in range(2):
-            (found,) = reconcile(made.world, survey.scan(), "os:lea")
+            (found,) = reconcile(made.world, inventory.scan(), "os:lea")
             assert (found.what, found.grant) == (What.MISSING, grant.id)
             assert found.detail == f"missing: {first.action}"
         assert made.events("grant:access:missing") == 1

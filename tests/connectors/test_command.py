@@ -21,7 +21,7 @@ from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import ProvisionOrder
 from bot.core.roles import System
 from tests.connectors.contract import Contract, Rig
-from tests.connectors.gates_client import Doors
+from tests.connectors.gates_client import Gates
 from tests.factories import CARA, a_person
 
 NOW = 1_790_000_000
@@ -30,15 +30,15 @@ TOOLS: Any = None
 
 
 @pytest.fixture
-def doors(tmp_path: Path) -> Doors:
+def gates(tmp_path: Path) -> Gates:
     folder = tmp_path / "doors"
     folder.mkdir()
-    return Doors(folder)
+    return Gates(folder)
 
 
 class TestCommand(Contract):
     @pytest.fixture
-    def rig(self, doors: Doors) -> Rig:
+    def rig(self, gates: Gates) -> Rig:
         codes: dict[str, str] = {}
 
         def works(it: Connector, order: ProvisionOrder) -> bool:
@@ -48,19 +48,19 @@ class TestCommand(Contract):
                 way = it.credentials(order, "")
                 assert isinstance(way, AccessInstructions)
                 codes[order.grant] = way.secrets["Door code"]
-            return order.grant in codes and doors.open_by(codes[order.grant])
+            return order.grant in codes and gates.open_by(codes[order.grant])
 
-        argv = json.dumps([sys.executable, "-I", str(doors.folder / "run")])
-        settings = f'connector = "command"\nargv = {argv}\nenv = {{ DOORS = "{doors.folder}" }}'
-        down, breaking = lambda: doors.breaking("away"), lambda step: doors.breaking("fails", step)
+        argv = json.dumps([sys.executable, "-I", str(gates.folder / "run")])
+        settings = f'connector = "command"\nargv = {argv}\nenv = {{ DOORS = "{gates.folder}" }}'
+        down, breaking = lambda: gates.breaking("away"), lambda step: gates.breaking("fails", step)
         return Rig(settings, ["enter"], works, down, breaking)
 
     @pytest.mark.parametrize("fault", ["away", "fails", "dies"])
     def test_whatever_becomes_of_a_call_it_can_be_made_again_and_taken_back(
-        self, it: Command, rig: Rig, order: Callable[..., ProvisionOrder], doors: Doors, fault: str
+        self, it: Command, rig: Rig, order: Callable[..., ProvisionOrder], gates: Gates, fault: str
     ) -> None:
         asked, other = order(), order(CARA)
-        with doors.breaking(fault):
+        with gates.breaking(fault):
             for call in (it.grant, it.extend, it.read_back, it.revoke):
                 with pytest.raises(SystemUnavailable):
                     call(asked)

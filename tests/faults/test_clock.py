@@ -36,7 +36,7 @@ HOUR = 3600
 
 
 @dataclass
-class Hands:
+class SetClock:
     """Two clocks of a machine, moved by a test."""
 
     wall: float = 1_800_000_000.0
@@ -52,58 +52,58 @@ class Hands:
 
 
 def test_time_follows_the_machine_s_clock() -> None:
-    hands = Hands()
-    clock = hands.clock()
+    machine = SetClock()
+    clock = machine.clock()
     assert (clock(), clock.exact()) == (1_800_000_000, 1_800_000_000.0)
-    hands.go(2.75)
+    machine.go(2.75)
     assert (clock(), clock.exact()) == (1_800_000_002, 1_800_000_002.75)
 
 
 def test_a_clock_set_back_does_not_stop_time() -> None:
-    hands = Hands()
-    clock = hands.clock()
-    hands.go(10, wall=-HOUR)
+    machine = SetClock()
+    clock = machine.clock()
+    machine.go(10, wall=-HOUR)
     assert clock() == 1_800_000_010
-    hands.go(HOUR)
+    machine.go(HOUR)
     assert clock() == 1_800_000_010 + HOUR
 
 
 def test_a_clock_set_forward_is_believed() -> None:
-    hands = Hands()
-    clock = hands.clock()
-    hands.go(1, wall=HOUR)
+    machine = SetClock()
+    clock = machine.clock()
+    machine.go(1, wall=HOUR)
     assert clock() == 1_800_000_000 + HOUR
 
 
 def test_time_does_not_go_back_when_a_clock_set_forward_is_put_right() -> None:
     """Otherwise access that was given for an hour meanwhile would last longer."""
-    hands = Hands()
-    clock = hands.clock()
-    hands.go(1, wall=HOUR)
+    machine = SetClock()
+    clock = machine.clock()
+    machine.go(1, wall=HOUR)
     assert clock() == 1_800_000_000 + HOUR
-    hands.go(1, wall=-HOUR)
+    machine.go(1, wall=-HOUR)
     assert clock() == 1_800_000_001 + HOUR
 
 
 def test_a_thread_that_is_delayed_between_the_two_clocks_does_not_move_time_ahead() -> None:
-    hands = Hands()
+    machine = SetClock()
     slow = [0.0, 0.0, 7.0, 0.0]
 
     def steady() -> float:
-        hands.go(slow.pop(0) if slow else 0)
-        return hands.steady
+        machine.go(slow.pop(0) if slow else 0)
+        return machine.steady
 
-    clock = Clock(lambda: hands.wall, steady)
+    clock = Clock(lambda: machine.wall, steady)
     for _ in range(4):
-        assert clock.exact() <= hands.wall
+        assert clock.exact() <= machine.wall
 
 
 def test_time_never_goes_back() -> None:
-    hands = Hands()
-    clock = hands.clock()
+    machine = SetClock()
+    clock = machine.clock()
     seen = [clock.exact()]
     for wall in (1, -5, 900, -900, 0, -10_000, 20_000, 0.5, -0.5):
-        hands.go(0.25, wall=wall)
+        machine.go(0.25, wall=wall)
         seen.append(clock.exact())
     assert all(after - before >= 0.25 for before, after in pairwise(seen))
 

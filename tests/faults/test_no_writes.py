@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from tests.connectors.gates_client import Doors
+from tests.connectors.gates_client import Gates
 from tests.faults.processes import command
 from tests.faults.running_bot import ROLES, Bot, Company
 from tests.full_disk import SmallDisk
@@ -31,7 +31,7 @@ max_duration = "1h"
 DOWN, BACK = "The database takes no writes", "The database takes writes again"
 
 
-def with_a_door(company: Company, folder: Path) -> Doors:
+def with_a_gate(company: Company, folder: Path) -> Gates:
     """Adds the role `lab`, whose access is a file in that folder."""
     folder.mkdir()
     argv = json.dumps([sys.executable, "-I", str(folder / "run")])
@@ -39,7 +39,7 @@ def with_a_door(company: Company, folder: Path) -> Doors:
         f'\n[systems.lab]\nconnector = "command"\nargv = {argv}\nenv = {{ DOORS = "{folder}" }}\n'
     )
     company.roles.write_text(ROLES + system + ROLE)
-    return Doors(folder)
+    return Gates(folder)
 
 
 def reports(company: Company, words: str) -> int:
@@ -59,13 +59,13 @@ def resumptions(company: Company) -> list[Any]:
 
 
 def ends_anyway(
-    company: Company, doors: Doors, no_writes: Callable[[], AbstractContextManager[None]]
+    company: Company, gates: Gates, no_writes: Callable[[], AbstractContextManager[None]]
 ) -> None:
     """A person's access ends while nothing can be written."""
     company.expect("nothing was changed: The database does not answer")
     who, refused = company.newcomer(), company.newcomer()
     grant = company.hold(who, "lab", "5s before it is full")
-    door = doors.folder / f"{grant}.json"
+    door = gates.folder / f"{grant}.json"
     assert door.exists()
     company.quiet()
     with no_writes():
@@ -96,9 +96,9 @@ def test_on_a_full_disk_due_access_ends_and_is_recorded_afterwards(
     make_company: Callable[..., Company], small_disk: SmallDisk, tmp_path: Path
 ) -> None:
     company = make_company(environment={"DATABASE_URL": f"sqlite:///{small_disk.folder}/access.db"})
-    doors = with_a_door(company, tmp_path / "doors")
+    gates = with_a_gate(company, tmp_path / "doors")
     company.start()
-    ends_anyway(company, doors, small_disk.full)
+    ends_anyway(company, gates, small_disk.full)
 
 
 def test_on_a_postgresql_that_became_a_standby_two_workers_do_so_and_one_reports_it(
@@ -106,7 +106,7 @@ def test_on_a_postgresql_that_became_a_standby_two_workers_do_so_and_one_reports
 ) -> None:
     company = make_company(environment={"DATABASE_URL": postgres_url})
     company.expect("notices of other processes come late")
-    doors = with_a_door(company, tmp_path / "doors")
+    gates = with_a_gate(company, tmp_path / "doors")
     company.start()
     company.start("worker")
 
@@ -121,7 +121,7 @@ def test_on_a_postgresql_that_became_a_standby_two_workers_do_so_and_one_reports
             until(lambda: any("another process reports" in bot.output for bot in company.bots))
             set_read_only(other, "off")
 
-    ends_anyway(company, doors, read_only)
+    ends_anyway(company, gates, read_only)
 
 
 def set_read_only(line: psycopg.Connection[tuple[object, ...]], value: str) -> None:

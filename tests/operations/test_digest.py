@@ -20,7 +20,7 @@ from bot.operations.digest.describe_right_sizing import describe_right_sizing
 from bot.operations.digest.send_due_digest import send_due_digest
 from bot.operations.grants.give_feedback import give_feedback
 from bot.operations.grants.record_results import record_ended
-from bot.operations.messages.record_posted import record_unheard
+from bot.operations.messages.record_posted import forward_refused_notes
 from bot.operations.policy.record_policy import record_loaded
 from bot.operations.process.forget_old import forget_old
 from bot.operations.requests.deny_request import deny_request
@@ -105,7 +105,7 @@ def test_leads_get_what_the_security_channel_refuses(made: Made) -> None:
     send_due_digest(made.world)
     made.forget_work()
     data = {"channel": "#access-security", "report": "weekly", "since": 1, "until": 2}
-    record_unheard(made.world, [(Kind.SEND_DIGEST, data)], "#access-security", "is_archived")
+    forward_refused_notes(made.world, [(Kind.SEND_DIGEST, data)], "#access-security", "is_archived")
     assert queued(made) == [{**data, "channel": LEA}]
 
 

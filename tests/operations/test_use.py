@@ -18,7 +18,7 @@ from bot.core.model import EndReason, Grant
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.usage.count_usage import UsageMeter, sum_usage
 from bot.operations.usage.describe_usage import UsageView, describe_usage
-from bot.operations.usage.record_sessions import claim_look, record_sessions, systems_to_watch
+from bot.operations.usage.record_sessions import claim_poll, record_sessions, systems_to_watch
 from bot.operations.usage.report_session import Kept, Report, Unfit, report_use
 from storage import grants
 from storage.database import Database
@@ -341,8 +341,8 @@ class TestSeen:
         assert systems_to_watch(made.world) == {}
 
     def test_one_of_many_processes_scans(self, made: Made) -> None:
-        assert sum(together(made.world.db, [lambda: claim_look(made.world, SHOP, 7)] * 6)) == 1
-        assert [claim_look(made.world, SHOP, slot) for slot in (7, 8)] == [False, True]
+        assert sum(together(made.world.db, [lambda: claim_poll(made.world, SHOP, 7)] * 6)) == 1
+        assert [claim_poll(made.world, SHOP, slot) for slot in (7, 8)] == [False, True]
 
 
 STEPS = st.lists(

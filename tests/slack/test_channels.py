@@ -109,7 +109,7 @@ class Office:
 
 @pytest.fixture
 def office(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    monkeypatch.setattr(channels, "LOOKS_APART", 0)
+    monkeypatch.setattr(channels, "LOOK_UPS_APART", 0)
     with running_sandbox(rate_limits=False) as sandbox:
         made = make_world(tmp_path, db=database)
         env = sandbox.environment
@@ -206,7 +206,7 @@ def test_names_are_looked_up_once_in_ten_minutes_for_all_callers(office: Office)
 def test_many_messages_to_a_closed_channel_look_its_name_up_once(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channels, "LOOKS_APART", 3600)
+    monkeypatch.setattr(channels, "LOOK_UPS_APART", 3600)
     office.sandbox.admin.archive(APPROVALS)
     office.sandbox.inspector.forget()
     for name in ("ana", "dev", "emi"):

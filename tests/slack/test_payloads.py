@@ -10,7 +10,7 @@ from bot.slack.payloads import (
     BadPayload,
     click_from,
     command_from,
-    happening_from,
+    event_from,
     mentioned,
     shortcut_from,
     submission_from,
@@ -161,9 +161,9 @@ def test_a_global_shortcut_quotes_nothing() -> None:
 
 
 def test_an_event_names_its_person() -> None:
-    assert happening_from(an_event("team_join", user={"id": "U0NEW"})).person == "U0NEW"
-    assert happening_from(an_event("app_home_opened", user="U0ANA", tab="home")).tab == "home"
-    assert happening_from(an_event("subteam_updated", subteam={"id": "S1"})).person == ""
+    assert event_from(an_event("team_join", user={"id": "U0NEW"})).person == "U0NEW"
+    assert event_from(an_event("app_home_opened", user="U0ANA", tab="home")).tab == "home"
+    assert event_from(an_event("subteam_updated", subteam={"id": "S1"})).person == ""
 
 
 BAD: list[tuple[str, Any, dict[str, Any]]] = [
@@ -180,8 +180,8 @@ BAD: list[tuple[str, Any, dict[str, Any]]] = [
     ),
     ("a submission without a view", submission_from, {**a_submission("m", {}), "view": None}),
     ("a submission with a NUL", submission_from, a_submission("m", {"reason": "a\x00b"})),
-    ("an event without an id", happening_from, {**an_event("team_join"), "event_id": None}),
-    ("an event that is a list", happening_from, {**an_event("team_join"), "event": []}),
+    ("an event without an id", event_from, {**an_event("team_join"), "event_id": None}),
+    ("an event that is a list", event_from, {**an_event("team_join"), "event": []}),
 ]
 
 

@@ -586,17 +586,17 @@ def test_one_end_that_fails_holds_up_none_of_those_that_were_to_be_done_with_it(
 def test_more_are_taken_at_once_as_long_as_all_that_come_can_be_done_at_once(
     harness: DeliveryHarness, ours: OurSystem
 ) -> None:
-    ending = many_ending(harness, SETTINGS[Queue.END].in_hand + 40)
-    assert harness.delivery.loops[Queue.END].room() == SETTINGS[Queue.END].in_hand
+    ending = many_ending(harness, SETTINGS[Queue.END].most_claimed + 40)
+    assert harness.delivery.loops[Queue.END].room() == SETTINGS[Queue.END].most_claimed
     harness.delivery.drain(Queue.END)
-    assert ours.together == [SETTINGS[Queue.END].in_hand, 40]
+    assert ours.together == [SETTINGS[Queue.END].most_claimed, 40]
     assert harness.delivery.loops[Queue.END].room() == SETTINGS[Queue.END].together
     assert {harness.state(grant) for grant in ending} == {GrantState.ENDED}
     harness.system = FakeSystem()
     harness.delivery = harness.another()
     many_ending(harness, 3)
     harness.delivery.drain(Queue.END)
-    assert harness.delivery.loops[Queue.END].room() == SETTINGS[Queue.END].in_hand
+    assert harness.delivery.loops[Queue.END].room() == SETTINGS[Queue.END].most_claimed
 
 
 def _sums(harness: DeliveryHarness) -> list[int]:
@@ -679,7 +679,7 @@ def test_ends_are_not_claimed_again_for_each_one_that_a_busy_system_confirms(
 
     monkeypatch.setattr(ClaimedQueue, "take", take)
     monkeypatch.setattr(ClaimedQueue, "release", release)
-    ending = many_ending(harness, SETTINGS[Queue.END].in_hand)
+    ending = many_ending(harness, SETTINGS[Queue.END].most_claimed)
     harness.delivery.start()
     until(lambda: {harness.state(grant) for grant in ending} == {GrantState.ENDED})
     harness.delivery.stop()
@@ -769,9 +769,9 @@ def test_messages_are_tried_one_at_a_time_while_slack_takes_none(
     running.slack.deliver = deliver  # type: ignore[method-assign]
     for number in range(40):
         running.say(f"U0READS{number}", "hello")
-    in_hand = "SELECT COUNT(*) FROM outbox WHERE queue = 'slack' AND claimed_by IS NOT NULL"
+    claimed = "SELECT COUNT(*) FROM outbox WHERE queue = 'slack' AND claimed_by IS NOT NULL"
     until(
-        lambda: running.delivery.loops[Queue.SLACK].room() == 1 and running.rows(in_hand)[0][0] <= 1
+        lambda: running.delivery.loops[Queue.SLACK].room() == 1 and running.rows(claimed)[0][0] <= 1
     )
     most[0] = inside[0]
     until(lambda: all(due > running.made.clock.at for _, due, _, _ in running.waiting(Queue.SLACK)))
@@ -780,7 +780,7 @@ def test_messages_are_tried_one_at_a_time_while_slack_takes_none(
     running.made.clock.at += SETTINGS[Queue.SLACK].longest_pause
     running.delivery.wake(list(Queue))
     until(lambda: len(running.slack.notes()) == 40)
-    assert running.delivery.loops[Queue.SLACK].room() == SETTINGS[Queue.SLACK].in_hand
+    assert running.delivery.loops[Queue.SLACK].room() == SETTINGS[Queue.SLACK].most_claimed
 
 
 def test_a_pause_that_slack_asks_for_slows_down_nobody_else(harness: DeliveryHarness) -> None:
@@ -788,7 +788,7 @@ def test_a_pause_that_slack_asks_for_slows_down_nobody_else(harness: DeliveryHar
         harness.slack.failing[f"U0READS{number}"] = [SystemUnavailable("Slack asks for a pause", 3)]
         harness.say(f"U0READS{number}", "hello")
     harness.delivery.drain(Queue.SLACK)
-    assert harness.delivery.loops[Queue.SLACK].room() == SETTINGS[Queue.SLACK].in_hand
+    assert harness.delivery.loops[Queue.SLACK].room() == SETTINGS[Queue.SLACK].most_claimed
 
 
 # --- stopping

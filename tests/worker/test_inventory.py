@@ -43,7 +43,7 @@ class Place:
     def __init__(self, made: Made, tmp_path: Path) -> None:
         self.made, self.folders = made, {name: tmp_path / name for name in ("files", "dark")}
         self.systems = build_systems(made.world)
-        self.survey = InventoryScan(made.world, self.systems, patience=20)
+        self.inventory = InventoryScan(made.world, self.systems, patience=20)
         self.slack = FakeMessenger()
         people = FakePeople()
         self.delivery = Dispatcher(
@@ -70,10 +70,10 @@ class Place:
         return file
 
     def scan(self, by: str = LEA) -> list[Finding]:
-        return reconcile(self.made.world, self.survey.scan(), by)
+        return reconcile(self.made.world, self.inventory.scan(), by)
 
     def problems(self) -> dict[str, str]:
-        return {one.system: one.problem for one in self.survey.scan() if one.problem}
+        return {one.system: one.problem for one in self.inventory.scan() if one.problem}
 
     def sent_notes(self) -> list[str]:
         """The notes to people and to the security channel, once they were all sent."""
@@ -262,11 +262,11 @@ def test_a_system_that_hangs_keeps_no_other_from_being_asked_and_gets_one_thread
     grant = place.over("dark")
     place.put(f"access-{grant.id}", "dark")
     hang = place.put(".hang")
-    survey = InventoryScan(place.made.world, place.systems, patience=0.3)
-    first = {one.system: one for one in survey.scan()}
+    inventory = InventoryScan(place.made.world, place.systems, patience=0.3)
+    first = {one.system: one for one in inventory.scan()}
     assert "has not answered within 0.3 s" in first["files"].problem
     assert [each.what for each in first["dark"].findings] == [What.LINGERING]
-    assert "earlier call" in {one.system: one.problem for one in survey.scan()}["files"]
+    assert "earlier call" in {one.system: one.problem for one in inventory.scan()}["files"]
     hang.unlink()
 
 
@@ -301,7 +301,7 @@ def test_an_end_under_way_while_it_looks_is_no_finding(
 def test_an_end_between_looking_and_writing_it_down_is_no_finding(place: Place) -> None:
     grant = place.hold()
     (place.folders["files"] / f"access-{grant.id}").unlink()
-    seen = place.survey.scan()
+    seen = place.inventory.scan()
     assert [each.what for one in seen for each in one.findings] == [What.MISSING]
     release_grant(place.made.world, grant.id, ANA)
     assert reconcile(place.made.world, seen, LEA) == []
@@ -388,10 +388,10 @@ def test_what_the_system_keeps_is_told_and_still_known(place: Place) -> None:
 def test_access_that_disappeared_meanwhile_counts_as_removed(place: Place) -> None:
     found = one_stray(place)
     (place.folders["files"] / found.name).unlink()
-    removal = place.survey.remove(found.id)
+    removal = place.inventory.remove(found.id)
     assert removal is not None and removal.error == ""
     record_removed(place.made.world, removal, "os:eve")
-    assert place.survey.remove(found.id) is None
+    assert place.inventory.remove(found.id) is None
 
 
 # --- at night, and when a lead asks
@@ -419,14 +419,14 @@ def test_every_night_is_reconciled_once_by_whichever_worker_after_three_local_ti
 
 
 def test_the_leads_hear_of_a_night_that_found_something_and_of_no_other(place: Place) -> None:
-    reconcile(place.made.world, place.survey.scan(), SYSTEM)
+    reconcile(place.made.world, place.inventory.scan(), SYSTEM)
     assert place.sent_notes() == []
     place.put("access-by-hand")
     place.put(".down", "dark")
     grant = place.hold()
     place.sent_notes()
     place.slack.sent.clear()
-    seen = place.survey.scan()
+    seen = place.inventory.scan()
     reconcile(place.made.world, seen, SYSTEM)
     assert place.sent_notes() == ["reconciled"]
     facts = place.slack.sent[-1][0][1]

@@ -15,15 +15,15 @@ log = logging.getLogger(__name__)
 
 Rejected = Callable[[str, list[Problem]], None]
 
-LOOKS = 2
-LOOKS_WHEN_SHORTER = 4
+LEAST_CHECKS = 2
+CHECKS_WHEN_SHORTER = 4
 """The number of checks in a row, a second apart, that must see the same content before it is
 loaded. A half-written file may be valid and less strict, so a file that became shorter has to stay
 the same for longer."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Snapshot:
     """The file at one moment. `content` is None if it can't be read; `error` then says why."""
 
     content: bytes | None
@@ -53,8 +53,8 @@ class RolesFile:
         only_ending: bool = False,
     ) -> None:
         self._path, self._environ, self._kinds = path, environ, kinds
-        self._judged = self._look()
-        self._pending, self._times = self._judged, LOOKS
+        self._judged = self._read_file()
+        self._pending, self._times = self._judged, LEAST_CHECKS
         self._good = self._judged.size
         try:
             self.policy = self._read(self._judged)
@@ -71,44 +71,44 @@ class RolesFile:
         """Checks the file once, and loads it if it has changed and saving has finished. `rejected`
         gets a digest of the bad content and its problems. If `loaded` or `rejected` fails, it is
         retried at the next look."""
-        look = self._look()
-        self._times = self._times + 1 if self._same(look) else 1
-        self._pending = look
-        if look.digest == self._judged.digest:
+        seen = self._read_file()
+        self._times = self._times + 1 if self._same(seen) else 1
+        self._pending = seen
+        if seen.digest == self._judged.digest:
             return
-        if self._times < (LOOKS_WHEN_SHORTER if look.size < self._good else LOOKS):
+        if self._times < (CHECKS_WHEN_SHORTER if seen.size < self._good else LEAST_CHECKS):
             return
         try:
-            found = self._read(look)
+            found = self._read(seen)
         except ConfigError as error:
-            rejected(look.digest, error.problems)
+            rejected(seen.digest, error.problems)
             log.error(
                 "the changed roles.toml has problems; the last good one stays in force:\n%s", error
             )
         else:
             self.policy = found
             loaded(found)
-            self._good = look.size
-        self._judged = look
+            self._good = seen.size
+        self._judged = seen
 
-    def _same(self, look: _Look) -> bool:
-        return (look.mark, look.digest) == (self._pending.mark, self._pending.digest)
+    def _same(self, seen: _Snapshot) -> bool:
+        return (seen.mark, seen.digest) == (self._pending.mark, self._pending.digest)
 
-    def _read(self, look: _Look) -> Policy:
-        if look.content is None:
-            raise look.error or AssertionError("a file that can't be read has an error")
-        return decode_policy(look.content, self._path, self._environ, self._kinds)
+    def _read(self, seen: _Snapshot) -> Policy:
+        if seen.content is None:
+            raise seen.error or AssertionError("a file that can't be read has an error")
+        return decode_policy(seen.content, self._path, self._environ, self._kinds)
 
-    def _look(self) -> _Look:
+    def _read_file(self) -> _Snapshot:
         try:
             content = read_content(self._path)
             stat = Path(self._path).stat()
         except ConfigError as error:
-            return _Look(None, error, ())
+            return _Snapshot(None, error, ())
         except OSError as error:
-            return _Look(
+            return _Snapshot(
                 None,
                 ConfigError([Problem(self._path, 0, "", f"can't be read: {error.strerror}")]),
                 (),
             )
-        return _Look(content, None, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+        return _Snapshot(content, None, (stat.st_mtime_ns, stat.st_size, stat.st_ino))

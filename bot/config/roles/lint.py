@@ -85,16 +85,16 @@ def _tables(given: Table) -> Iterator[tuple[Key, Table]]:
 
 
 def _all(policy: Policy, given: Table) -> Iterator[Warned]:
-    for look in _FILE_LOOKS:
-        yield from look(policy, given)
+    for check in _FILE_CHECKS:
+        yield from check(policy, given)
     for name, system in policy.systems.items():
-        for look_at in _SYSTEM_LOOKS:
+        for look_at in _SYSTEM_CHECKS:
             yield from _below(
                 ("systems", name), look_at(system, given.get("systems", {}).get(name, {}))
             )
     for name, role in policy.roles.items():
         table = given["roles"][name]
-        for look_into in _ROLE_LOOKS:
+        for look_into in _ROLE_CHECKS:
             yield from _below(("roles", name), look_into(role, table))
         yield from _below(("roles", name), _of_kinds(policy, role, table))
     for kind in dict.fromkeys(system.connector for system in policy.systems.values()):
@@ -400,18 +400,18 @@ _USUAL = re.compile(
 )
 _LOGIN = re.compile(r"://[^/\s:@]*:([^\s@]+)@")
 
-_FILE_LOOKS: tuple[Callable[[Policy, Table], Iterator[Warned]], ...] = (
+_FILE_CHECKS: tuple[Callable[[Policy, Table], Iterator[Warned]], ...] = (
     _channels,
     _leads,
     _shared_secrets,
     _references,
     _weaker_roles,
 )
-_SYSTEM_LOOKS: tuple[Callable[[System, Table], Iterator[Warned]], ...] = (
+_SYSTEM_CHECKS: tuple[Callable[[System, Table], Iterator[Warned]], ...] = (
     _weak_secret,
     _secret_in_file,
 )
-_ROLE_LOOKS: tuple[Callable[[Role, Table], Iterator[Warned]], ...] = (
+_ROLE_CHECKS: tuple[Callable[[Role, Table], Iterator[Warned]], ...] = (
     _approvers,
     _everyone,
     _ticket,

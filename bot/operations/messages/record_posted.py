@@ -139,7 +139,7 @@ def _note_failing(u: UnitOfWork, to: str, error: str) -> None:
         note_closed(u, id_of(u, to))
 
 
-def record_unheard(
+def forward_refused_notes(
     world: Context, work: Sequence[tuple[Kind, Mapping[str, Any]]], to: str, error: str
 ) -> None:
     """Sends notes or alerts that the security channel refused to each lead by direct message. A

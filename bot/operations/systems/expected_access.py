@@ -6,7 +6,7 @@ from bot.core.model import Lease
 from bot.operations._unit_of_work import Context
 from storage import findings
 
-LOOK_BACK = 30 * 86400
+GOES_BACK = 30 * 86400
 """Seconds for which a system is asked whether ended access is really gone."""
 
 ENDED_AT_MOST = 500
@@ -21,7 +21,7 @@ def known_systems(world: Context) -> list[tuple[str, str]]:
     as long as access may remain there. Raises StorageUnavailable."""
     ours = [(system.name, system.connector) for system in world.policy().systems.values()]
     with world.db.reading():
-        used = findings.places(world.db, world.now() - LOOK_BACK)
+        used = findings.places(world.db, world.now() - GOES_BACK)
     return list(dict.fromkeys([*ours, *used]))
 
 
@@ -29,7 +29,7 @@ def expected_access(world: Context, system: str, also: Sequence[str]) -> list[Le
     """Returns the leases of this system that are not over or ended lately, latest first, and those
     of the grants `also`. Raises StorageUnavailable."""
     with world.db.reading():
-        lately = findings.leases_at(world.db, system, world.now() - LOOK_BACK, ENDED_AT_MOST)
+        lately = findings.leases_at(world.db, system, world.now() - GOES_BACK, ENDED_AT_MOST)
         missing = sorted(set(also) - {lease.grant for lease in lately} - {""})
         older: list[Lease] = []
         for start in range(0, len(missing), CHUNK):

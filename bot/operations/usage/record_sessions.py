@@ -19,7 +19,7 @@ def systems_to_watch(world: Context) -> dict[str, str]:
         return grants.systems_in_use(world.db)
 
 
-def claim_look(world: Context, system: str, slot: int) -> bool:
+def claim_poll(world: Context, system: str, slot: int) -> bool:
     """Claims poll number `slot` of a system; returns False if another process has it. Raises
     StorageUnavailable."""
     with world.db.transaction():

@@ -8,7 +8,7 @@ from bot.core.authority import tiers_of
 from bot.core.durations import format_duration
 from bot.core.model import EndReason, Grant, GrantState, Request
 from bot.core.roles import Role
-from bot.core.usage import LOOK_EVERY, GrantUsage
+from bot.core.usage import POLL_EVERY, GrantUsage
 from bot.operations.requests.describe_request import RequestCard
 from bot.slack.blocks import (
     Block,
@@ -216,7 +216,7 @@ def used_parts(used: GrantUsage) -> list[Part]:
         return [used_text(used), "; ", *listing(used.silent, SILENT_ROOM), verb]
     return [
         used_text(used),
-        *([f", at a look every {LOOK_EVERY} seconds"] if used.glimpsed else []),
+        *([f", at a look every {POLL_EVERY} seconds"] if used.glimpsed else []),
     ]
 
 

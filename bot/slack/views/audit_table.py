@@ -121,7 +121,7 @@ def _summed(detail: Mapping[str, Any]) -> list[Part]:
     return [_UNUSED.get(str(detail.get("known")), "never used")]
 
 
-def _use_after_end(detail: Mapping[str, Any]) -> list[Part]:
+def _session_after_end(detail: Mapping[str, Any]) -> list[Part]:
     return [
         "beyond the end: session ",
         typed(str(detail["session"]), 100),
@@ -137,7 +137,7 @@ _UNUSED: Mapping[str, str] = {
 _USE: Mapping[str, Callable[[Mapping[str, Any]], list[Part]]] = {
     Event.USE_FIRST: _first,
     Event.USE_SUMMED: _summed,
-    Event.USE_AFTER_END: _use_after_end,
+    Event.USE_AFTER_END: _session_after_end,
 }
 
 

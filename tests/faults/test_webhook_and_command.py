@@ -14,7 +14,7 @@ import pytest
 
 from bot.sandbox import Person
 from tests.connectors.example import ROOT, install
-from tests.connectors.gates_client import Doors
+from tests.connectors.gates_client import Gates
 from tests.connectors.receiver import SECRET, Receiver, running_receiver
 from tests.connectors.third_party import lets_in
 from tests.faults.running_bot import ROLES, Company, parts, running_company
@@ -39,10 +39,10 @@ class Place:
 
     company: Company
     receiver: Receiver
-    doors: Doors
+    gates: Gates
 
     def lets_in(self, code: str) -> bool:
-        return self.receiver.lets_in(code) or self.doors.open_by(code)
+        return self.receiver.lets_in(code) or self.gates.open_by(code)
 
     def codes(self, who: Person, role: str, count: int = 1) -> list[str]:
         """Presses Show credentials and reads the codes from the modal, once all are there."""
@@ -69,27 +69,27 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         running_receiver(folders[1]) as receiver,
         running_company(folders[0], environment=environment) as company,
     ):
-        doors = Doors(folders[2])
-        company.roles.write_text(ROLES + systems(receiver, doors.folder))
+        gates = Gates(folders[2])
+        company.roles.write_text(ROLES + systems(receiver, gates.folder))
         company.start()
-        yield Place(company, receiver, doors)
+        yield Place(company, receiver, gates)
         assert company.complaints() == []
         assert company.reactions() == []
 
 
-def systems(receiver: Receiver, doors: Path) -> str:
-    argv = json.dumps([sys.executable, "-I", str(doors / "run")])
+def systems(receiver: Receiver, gates: Path) -> str:
+    argv = json.dumps([sys.executable, "-I", str(gates / "run")])
     tables = (
         (
             f'\n[systems.warehouse]\nconnector = "webhook"\nurl = "{receiver.url}"\nsecret ='
             f' "{SECRET}"\nprivate = true\n'
         ),
-        f'\n[systems.lab]\nconnector = "command"\nargv = {argv}\nenv = {{ DOORS = "{doors}" }}\n',
-        f'\n[systems.moody]\nconnector = "command"\nargv = ["/bin/sh", "{doors}/moody"]\n',
-        f'\n[systems.vpn]\nconnector = "allowlist"\nfolder = "{doors}/vpn"\n',
+        f'\n[systems.lab]\nconnector = "command"\nargv = {argv}\nenv = {{ DOORS = "{gates}" }}\n',
+        f'\n[systems.moody]\nconnector = "command"\nargv = ["/bin/sh", "{gates}/moody"]\n',
+        f'\n[systems.vpn]\nconnector = "allowlist"\nfolder = "{gates}/vpn"\n',
     )
-    (doors / "vpn").mkdir()
-    (doors / "moody").write_text(
+    (gates / "vpn").mkdir()
+    (gates / "moody").write_text(
         "printf '<!channel> \\033[31mthe \\342\\200\\256door is stuck' >&2; exit 3"
     )
     names = {
@@ -119,11 +119,11 @@ def revoke(place: Place, who: Person, _role: str, _grant: str) -> None:
 @pytest.mark.parametrize(("role", "doors"), [("warehouse", 1), ("laboratory", 1), ("rounds", 2)])
 @pytest.mark.parametrize("end", [give_back, revoke])
 def test_a_press_in_slack_opens_the_door_and_the_end_closes_it(
-    place: Place, role: str, doors: int, end: Callable[[Place, Person, str, str], None]
+    place: Place, role: str, gates: int, end: Callable[[Place, Person, str, str], None]
 ) -> None:
     company, who = place.company, place.company.newcomer()
     grant = company.hold(who, role)
-    codes = place.codes(who, role, doors)
+    codes = place.codes(who, role, gates)
     assert all(map(place.lets_in, codes))
     end(place, who, role, grant)
     who.wait_dm("has ended")
@@ -136,7 +136,7 @@ def test_a_press_in_slack_opens_the_door_and_the_end_closes_it(
 
 
 def test_a_connector_of_a_package_gives_access_until_the_end(place: Place) -> None:
-    company, who, folder = place.company, place.company.newcomer(), place.doors.folder / "vpn"
+    company, who, folder = place.company, place.company.newcomer(), place.gates.folder / "vpn"
     grant = company.hold(who, "vpn")
     (email,) = company.rows("SELECT email FROM people WHERE id = ?", who.id)[0]
     assert email and lets_in(folder, email)
@@ -148,11 +148,11 @@ def test_a_connector_of_a_package_gives_access_until_the_end(place: Place) -> No
 def test_a_renewal_moves_the_end_on_both_systems(place: Place) -> None:
     company, who = place.company, place.company.newcomer()
     grant = company.hold(who, "rounds", "1h rounds")
-    before = (place.doors.folder / f"{grant}.json").read_text()
+    before = (place.gates.folder / f"{grant}.json").read_text()
     company.renew(who, "rounds 1h")
-    until(lambda: (place.doors.folder / f"{grant}.json").read_text() != before)
+    until(lambda: (place.gates.folder / f"{grant}.json").read_text() != before)
     (ends_at,) = company.rows("SELECT ends_at FROM grants WHERE id = ?", grant)[0]
-    assert json.loads((place.doors.folder / f"{grant}.json").read_text())["ends_at"] == ends_at
+    assert json.loads((place.gates.folder / f"{grant}.json").read_text())["ends_at"] == ends_at
     assert all(map(place.lets_in, place.codes(who, "rounds", 2)))
 
 
