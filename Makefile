@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 UV     := .venv-uv/bin/uv
+TOOL   := $(UV) tool run --quiet
 
 # If it is set, as in many container images, every process compiles all of its imports again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -13,7 +14,7 @@ COMPILE := pip compile --quiet --universal --generate-hashes --python-version 3.
 # The tests that show that a set of dependencies works: every documented start, every verb and button.
 STARTS := tests/test_readme.py tests/faults/test_start.py tests/faults/test_lifecycle.py
 
-.PHONY: demo test test-newest test-oldest test-both-ends lint types bench screenshots lock clean
+.PHONY: demo test test-newest test-oldest test-both-ends lint types check-deploy bench screenshots lock clean
 
 demo: .venv/ready
 	$(BIN)/access-bot demo $(ARGS)
@@ -55,6 +56,12 @@ lint: .venv/ready
 
 types: .venv/ready
 	$(BIN)/mypy
+
+# Checks the files for deployment against their published schemas, and the workflows for unsafe steps.
+check-deploy: $(UV)
+	$(TOOL) check-jsonschema@0.39.0 --builtin-schema vendor.compose-spec compose.yaml
+	$(TOOL) kubernetes-validate@1.37.0 --strict --quiet -k 1.33 deploy/kubernetes/example/namespace.yaml \
+	  $(filter-out %/kustomization.yaml,$(wildcard deploy/kubernetes/base/*.yaml))
 
 bench: .venv/ready
 	$(BIN)/python -m bench $(ARGS)

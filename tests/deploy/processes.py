@@ -90,6 +90,22 @@ def of_fly() -> Iterator[Process]:
         yield Process(f"fly {kind}", verb_of(command), {**app["env"], **dict.fromkeys(VALUES, "")})
 
 
+def unit(name: str) -> list[tuple[str, str]]:
+    """The settings of a systemd unit, in order; a setting may be there more than once."""
+    text = (ROOT / "deploy/systemd" / f"{name}.service").read_text()
+    return re.findall(r"^(\w+)=(.*)$", text, re.M)
+
+
+UNITS = ("access-bot", "access-bot-web", "access-bot-worker", "access-bot-migrate")
+
+
+def of_systemd() -> Iterator[Process]:
+    for name in UNITS:
+        settings = unit(name)
+        environ = dict(text.split("=", 1) for key, text in settings if key == "Environment")
+        yield Process(f"systemd {name}", verb_of(dict(settings)["ExecStart"]), environ)
+
+
 def instructions() -> list[list[tuple[str, str]]]:
     """The instructions of each stage of the Dockerfile, as pairs of name and arguments."""
     text = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text())
@@ -107,3 +123,29 @@ def image_environment() -> dict[str, str]:
     """The variables that the image sets."""
     texts = [text for name, text in instructions()[-1] if name == "ENV"]
     return dict(pair.split("=", 1) for text in texts for pair in text.split())
+
+
+def of_kubernetes() -> Iterator[Process]:
+    literals = read_yaml(f"{EXAMPLE}/kustomization.yaml")["configMapGenerator"][1]["literals"]
+    for pod in pods():
+        (container,) = pod["containers"]
+        environ = {each["name"]: each["value"] for each in container["env"]}
+        if "envFrom" in container:
+            environ |= dict(pair.split("=", 1) for pair in literals)
+        yield Process(f"kubernetes {container['name']}", verb_of(container["command"]), environ)
+
+
+BASE, EXAMPLE = "deploy/kubernetes/base", "deploy/kubernetes/example"
+
+
+def objects() -> list[Any]:
+    """Every object of the base."""
+    names = read_yaml(f"{BASE}/kustomization.yaml")["resources"]
+    texts = [(ROOT / BASE / name).read_text() for name in names]
+    return [each for text in texts for each in yaml.safe_load_all(text)]
+
+
+def pods() -> list[Any]:
+    """The specification of the pod in each workload of the base."""
+    workloads = [each for each in objects() if each["kind"] in ("Deployment", "Job")]
+    return [each["spec"]["template"]["spec"] for each in workloads]

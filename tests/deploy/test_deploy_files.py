@@ -21,17 +21,20 @@ from bot.config.settings import NEEDS, load_settings
 from bot.connectors import KINDS
 from tests.deploy.processes import (
     ROOT,
+    VALUES,
     Process,
     image_environment,
     instructions,
     of_compose,
     of_fly,
     of_heroku,
+    of_kubernetes,
     of_render,
+    of_systemd,
     read_yaml,
 )
 
-PROCESSES = [*of_compose(), *of_render(), *of_heroku(), *of_fly()]
+PROCESSES = [*of_compose(), *of_render(), *of_heroku(), *of_fly(), *of_systemd(), *of_kubernetes()]
 
 
 @pytest.mark.parametrize("process", PROCESSES, ids=[each.name for each in PROCESSES])
@@ -42,13 +45,13 @@ def test_each_process_has_a_command_and_all_of_its_variables(
     settings = load_settings(
         process.environment(tmp_path), None, NEEDS.get(process.verb, frozenset())
     )
-    assert not settings.database_url.startswith("sqlite")
+    assert settings.database_url.startswith("sqlite:////") == (process.verb == "run")
     if process.verb != "migrate":
         load_policy(str(ROOT / "roles.toml"), settings.environ, KINDS)
 
 
 def test_a_platform_has_a_web_process_a_worker_and_a_migration_before_them() -> None:
-    for processes in (of_compose(), of_render(), of_heroku(), of_fly()):
+    for processes in (of_compose(), of_render(), of_heroku(), of_fly(), of_kubernetes()):
         assert {each.verb for each in processes} == {"web", "worker", "migrate"}
 
 
@@ -118,7 +121,7 @@ def test_those_files_are_enough_to_build_the_wheel_as_the_image_does(tmp_path: P
 def test_the_image_runs_as_an_account_of_its_own_and_sets_variables_of_the_bot() -> None:
     last = dict(instructions()[-1])
     assert (last["USER"], json.loads(last["CMD"])) == ("10001:10001", ["access-bot", "run"])
-    settings = load_settings(image_environment(), None)
+    settings = load_settings({**VALUES, **image_environment()}, None, NEEDS["run"])
     assert (settings.roles_path, settings.host) == ("/etc/access-bot/roles.toml", "0.0.0.0")
 
 
