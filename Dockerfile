@@ -1,5 +1,5 @@
 # Builds Access Bot with all connectors: docker build --build-arg VERSION=1.2.3 --tag access-bot .
-# docs/deploy.md says how to run it. The image has no secrets, no roles.toml and no pip.
+# docs/deploy.md says how to run it. The image has no secrets and no pip, and of roles.toml only the example.
 ARG PYTHON=3.13
 
 FROM python:${PYTHON}-slim AS build
@@ -8,7 +8,7 @@ COPY requirements.txt requirements-build.txt ./
 RUN python -m venv --without-pip /opt/access-bot && python -m venv /opt/build
 RUN /opt/build/bin/pip --python /opt/access-bot/bin/python install --no-cache-dir --only-binary=:all: --require-hashes -r requirements.txt
 RUN /opt/build/bin/pip install --no-cache-dir --only-binary=:all: --require-hashes -r requirements-build.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE roles.toml ./
 COPY bot bot
 COPY storage storage
 ARG VERSION=0.0.0

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
+from bot.core.names import use_names
 from storage.database import Database
 from tests.browser import NO_BROWSER
 from tests.connectors.hosts import NO_SSHD
@@ -54,6 +55,14 @@ def _has_room(place: Path) -> bool:
         return False
     mounted = not found.f_flag & (os.ST_NOEXEC | os.ST_RDONLY)  # some tests run programs from there
     return mounted and os.access(place, os.W_OK) and found.f_bavail * found.f_frsize > ROOM
+
+
+@pytest.fixture(autouse=True)
+def default_names() -> Iterator[None]:
+    """A command that runs in this process sets the names of the bot, which the next test must not
+    have."""
+    yield
+    use_names()
 
 
 @pytest.fixture(autouse=True)

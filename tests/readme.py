@@ -1,7 +1,7 @@
 """Runs the commands of the README and of docs/running.md, exactly as their marked blocks have them.
 A block is marked by a comment in the line above it: `<!-- tested: NAME -->`. Only three things
-differ from an operator's work: the tokens and the address of the database replace the examples in
-`.env`; pip finds the dependencies in the environment of the tests instead of a registry
+differ from an operator's work: the tokens and the address of the database are written into `.env`;
+pip finds the dependencies in the environment of the tests instead of a registry
 (`an_empty_folder`); SLACK_API_URL leads to the sandbox instead of Slack."""
 
 from __future__ import annotations
@@ -45,15 +45,17 @@ class Folder:
         self.at, self.environ = at, environ
         self.path = environ["PATH"]
 
-    def run(self, name: str) -> str:
-        """Runs a block as written, and returns its output."""
-        return self._shell(BLOCKS[name])
+    def run(self, name: str, typed: str = "") -> str:
+        """Runs a block as written, and returns its output; `typed` are the answers to its
+        questions."""
+        return self._shell(BLOCKS[name], typed)
 
-    def _shell(self, commands: str) -> str:
+    def _shell(self, commands: str, typed: str = "") -> str:
         done = subprocess.run(
             ["sh", "-euc", commands],
             cwd=self.at,
             env=self.environ,
+            input=typed,
             capture_output=True,
             text=True,
             timeout=120,
@@ -77,7 +79,7 @@ class Folder:
         self.environ["PATH"] = f"{self.at / 'venv' / 'bin'}:{self.path}"
 
     def fill_in(self, **values: str) -> None:
-        """Replaces the examples in `.env`, as an operator does in an editor."""
+        """Fills in the values in `.env`, as an operator does in an editor."""
         file = self.at / ".env"
         lines = file.read_text().splitlines()
         for name, value in values.items():

@@ -27,6 +27,9 @@ pytestmark = pytest.mark.timeout(600)
 PORTS = (3000, 3001)
 """The ports of the documents."""
 
+QUESTIONS = {"socket": 6, "http": 5}
+"""The questions of `access-bot init` before the one about approvers; options answer the others."""
+
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Folder:
@@ -66,13 +69,13 @@ def alone(path: str | Path) -> Iterator[None]:
 
 @contextmanager
 def a_workspace(folder: Folder, mode: str) -> Iterator[Sandbox]:
-    """Steps 2 and 3: the app made from the printed manifest, and its tokens in `.env`."""
-    folder.run(f"manifest {mode}")
+    """Steps 2 to 4: the files, the app from the manifest, and its tokens in `.env`. The answers are
+    the defaults, except for the approvers."""
+    folder.run(f"init {mode}", "\n" * QUESTIONS[mode] + "@db-leads\n\n")
     manifest = json.loads((folder.at / "manifest.json").read_text())
     with running_sandbox(manifest=manifest) as sandbox:
         if mode == "http":
             sandbox.admin.delivery(request_url=f"http://127.0.0.1:{PORTS[0]}/slack/events")
-        folder.run(f"configure {mode}")
         own = "SLACK_APP_TOKEN" if mode == "socket" else "SLACK_SIGNING_SECRET"
         folder.fill_in(**{name: sandbox.environment[name] for name in ("SLACK_BOT_TOKEN", own)})
         folder.environ["SLACK_API_URL"] = sandbox.environment["SLACK_API_URL"]

@@ -127,3 +127,53 @@ def test_the_texts_and_docstrings_of_a_module_are_in_plain_words(module: Path) -
 def test_such_a_word_is_found_over_a_line_break_and_in_capitals() -> None:
     assert hits(" ".join(["It is Tried", "on until the system confirms."]))
     assert not hits("The bot retries until the system confirms.")
+
+
+COMMAND = re.compile(r"(?<![\w/.])/access(?![\w.-])")
+ELSEWHERE = ("bot/core/names.py", "bot/config/settings.py")
+"""The default, and an example in an error about another value."""
+READ = [
+    path
+    for path in sorted((ROOT / "bot").rglob("*.py"))
+    if "sandbox" not in path.parts and str(path.relative_to(ROOT)) not in ELSEWHERE
+]
+
+
+def own_statements(tree: ast.AST) -> set[ast.AST]:
+    """Strings that are a statement of their own: nobody but a programmer reads them."""
+    return {each.value for each in ast.walk(tree) if isinstance(each, ast.Expr)}
+
+
+def at_import(tree: ast.Module) -> Iterator[ast.AST]:
+    """The expressions that run when the module is imported."""
+    todo: list[ast.AST] = [tree]
+    while todo:
+        for child in ast.iter_child_nodes(todo.pop()):
+            if not isinstance(child, ast.FunctionDef | ast.Lambda):
+                todo.append(child)
+                yield child
+
+
+def test_no_text_has_the_name_of_the_command_in_it() -> None:
+    found = []
+    for path in READ:
+        tree = ast.parse(path.read_text())
+        skipped = own_statements(tree)
+        found += [
+            f"{path.relative_to(ROOT)}:{each.lineno}"
+            for each in ast.walk(tree)
+            if isinstance(each, ast.Constant) and isinstance(each.value, str)
+            if each not in skipped and COMMAND.search(each.value)
+        ]
+    assert found == []
+
+
+def test_no_text_is_made_before_the_settings_are_read() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{each.lineno}"
+        for path in READ
+        for each in at_import(ast.parse(path.read_text()))
+        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)
+        if each.func.id in ("slash", "app_name")
+    ]
+    assert found == []

@@ -49,6 +49,7 @@ class Commands(LazyGroup):
             ("run", "bot.cli.serve", "Run everything in one process."),
             ("web", "bot.cli.serve", "Run HTTP only: token checks, and Slack events in HTTP mode."),
             ("worker", "bot.cli.serve", "Run everything except HTTP."),
+            ("init", "bot.cli.init", "Write .env, roles.toml and manifest.json for a new bot."),
             ("migrate", "bot.cli.migrate", "Bring the database schema up to date."),
             ("check", "bot.cli.check", "Validate roles.toml offline."),
             ("doctor", "bot.cli.doctor", "Check settings, database, Slack and every system, live."),

@@ -23,10 +23,7 @@ port_option = click.option(
 
 
 @click.command(
-    epilog=(
-        "Example: access-bot demo --exit, in a checkout. Exit code 0: every step happened. 1: a"
-        " step did not."
-    )
+    epilog=("Example: access-bot demo --exit. Exit code 0: every step happened. 1: a step did not.")
 )
 @click.option(
     "--exit", "ends", is_flag=True, help="Exit after the last step, as it does without a terminal."
@@ -42,7 +39,7 @@ def demo(ctx: click.Context, ends: bool, fresh: bool, port: int) -> None:
     for you to try. It prints the address of the page, which only this machine can reach.
     """
     _must_be_installed()
-    ctx.exit(play(ends=ends or not sys.stdout.isatty(), fresh=fresh, port=port))
+    ctx.exit(play(_example_roles(), ends=ends or not sys.stdout.isatty(), fresh=fresh, port=port))
 
 
 @click.command(
@@ -72,3 +69,9 @@ def sandbox(port: int, manifest: Path | None, request_url: str | None, rate_limi
 def _must_be_installed() -> None:
     if find_spec("websockets") is None:
         raise Wrong("The sandbox needs websockets: pip install 'access-bot[sandbox]'")
+
+
+def _example_roles() -> Path:
+    """The example roles.toml, which a wheel has beside this file and a checkout in its folder."""
+    packed = Path(__file__).with_name("example_roles.toml")
+    return packed if packed.exists() else Path(__file__).parents[2] / "roles.toml"

@@ -374,11 +374,11 @@ def _command(text: str) -> str:
 
 
 def _app_name(text: str) -> str:
-    """Slack's limit for the name of an app; the characters that it gives a meaning in messages are
-    left out."""
-    if not text.isprintable() or len(text) > 35 or re.search(r"[<>&*_~`@#|]", text):
+    """Slack's limit for the name of an app; characters that have a meaning in messages or in `.env`
+    are left out."""
+    if not text.isprintable() or len(text) > 35 or re.search(r"[<>&*_~`@#|\\$\"']", text):
         raise ValueError(
-            "must be one line of at most 35 characters, without < > & * _ ~ ` @ # and |"
+            "must be one line of at most 35 characters, without quotes and < > & * _ ~ ` @ # | \\ $"
         )
     return text
 

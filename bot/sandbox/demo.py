@@ -182,8 +182,8 @@ STEPS: tuple[tuple[str, Callable[[Demo], None]], ...] = (
 )
 
 
-def main(ends: bool = True, fresh: bool = False, port: int = 0) -> int:
-    """Plays all steps and returns the exit code.
+def main(roles: Path, ends: bool = True, fresh: bool = False, port: int = 0) -> int:
+    """Plays all steps with the rules in `roles`, and returns the exit code.
 
     With `ends` it stops then, and uses a temporary folder. Otherwise it stays up until it is
     interrupted, and continues the last demo unless `fresh` is set.
@@ -191,7 +191,7 @@ def main(ends: bool = True, fresh: bool = False, port: int = 0) -> int:
     for ending in (signal.SIGTERM, signal.SIGHUP):  # so that the bot and nginx are stopped, too
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
     try:
-        with running_demo(None if ends else FOLDER, port, fresh) as on:
+        with running_demo(None if ends else FOLDER, port, fresh, roles) as on:
             print(
                 f"The workspace: {on.sandbox.base_url}/\nThe protected system: {on.page.address}",
                 flush=True,

@@ -90,14 +90,16 @@ class DemoEnvironment:
 
 @contextlib.contextmanager
 def running_demo(
-    folder: Path | None = None, port: int = 0, from_scratch: bool = False
+    folder: Path | None = None,
+    port: int = 0,
+    from_scratch: bool = False,
+    roles: Path = Path("roles.toml"),
 ) -> Iterator[DemoEnvironment]:
     """Starts everything, in `folder` if given, which stays, else in a temporary folder.
 
-    With `from_scratch` the content of the folder is deleted first. Raises DemoFailed.
+    The bot reads `roles`. With `from_scratch` the content of the folder is deleted first. Raises
+    DemoFailed.
     """
-    if not Path("roles.toml").exists():
-        raise DemoFailed("there is no roles.toml here; run the demo in the checkout of Access Bot")
     with _home(folder, from_scratch) as home:
         workspace, fresh = company(_manifest(home)), not (home / WORKSPACE).exists()
         if fresh:
@@ -106,7 +108,7 @@ def running_demo(
             restore(workspace, json.loads((home / WORKSPACE).read_text()))
         behind = Behind()
         with running_sandbox(workspace=workspace, port=port, app_process=behind) as sandbox:
-            environment = _environment(home, sandbox.environment)
+            environment = _environment(home, sandbox.environment, roles)
             bot = behind.bot = Bot(environment, home / "bot.log", workspace.clock_offset)
             with _played(bot), guarded_page(home, bot.address, SYSTEM, _host(sandbox)) as page:
                 sandbox.admin.show_link(LINK, page.address)
@@ -133,7 +135,7 @@ def _home(folder: Path | None, from_scratch: bool) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DemoFailed("a demo already runs in this checkout") from None
+            raise DemoFailed("a demo already runs in this folder") from None
         if (
             from_scratch or not (home / WORKSPACE).exists()
         ):  # a database without its workspace is useless
@@ -164,13 +166,13 @@ def _played(bot: Bot) -> Iterator[None]:
         bot.stop()
 
 
-def _environment(home: Path, slack: dict[str, str]) -> dict[str, str]:
+def _environment(home: Path, slack: dict[str, str], roles: Path) -> dict[str, str]:
     """The environment of the README for Socket Mode, with the address of the stand-in and a free
-    port. The bot runs in `home`, so its database is there, and it reads the checkout's roles.toml
-    through a link and nobody's `.env`. Keys and secrets belong to this demo's folder."""
-    roles = home / "roles.toml"
-    roles.unlink(missing_ok=True)
-    roles.symlink_to(Path("roles.toml").resolve())
+    port. The bot runs in `home`, so its database is there, and it reads `roles` through a link and
+    nobody's `.env`. Keys and secrets belong to this demo's folder."""
+    link = home / "roles.toml"
+    link.unlink(missing_ok=True)
+    link.symlink_to(roles.resolve())
     machine = _from_machine("PATH", "HOME", "ACCESS_COMMAND", "ACCESS_APP_NAME")
     tokens = {name: slack[name] for name in ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_API_URL")}
     address = {"HOST": "127.0.0.1", "PORT": str(free_port())}

@@ -66,6 +66,7 @@ def test_every_command_has_help_with_an_example(path: tuple[str, ...]) -> None:
 def test_the_commands_are_those_that_scripts_depend_on() -> None:
     assert {" ".join(path) for path, verb in verbs() if not isinstance(verb, click.Group)} == {
         *(
+            "init",
             "run",
             "web",
             "worker",
