@@ -28,6 +28,17 @@ connector = "gateway"
 secret = "${REPORTS_SECRET}"
 """
 
+SHOP_URL, REPORTS_URL = "https://shop.example.com", "https://reports.example.com"
+
+
+def browser_systems(shop: str = SHOP_URL) -> str:
+    """SYSTEMS, each at its own address for browsers."""
+    shop_admin, reports = SYSTEMS.split("[systems.reports]")
+    lines = 'browser = true\nurl = "{}"\n'
+    shop_admin, reports = shop_admin + lines.format(shop), reports + lines.format(REPORTS_URL)
+    return f"{shop_admin}\n[systems.reports]{reports}"
+
+
 ROLES = {
     "shop-admin": """
 title = "Shop admin, read and refund"

@@ -15,9 +15,11 @@ from bot.sandbox.workspace import Channel, Group, SlackError, User, Workspace
 from bot.sandbox.world import Call, Handler
 
 
-def user_json(user: User, with_email: bool) -> Json:
-    """A user as users.info shows it; the address only with users:read.email."""
+def user_json(user: User, with_email: bool, app_id: str = "") -> Json:
+    """A user as users.info shows it; the address only with users:read.email, and `app_id` for the
+    user of an app."""
     profile = {"real_name": user.real_name, "display_name": user.name, "title": user.title}
+    profile |= {"api_app_id": app_id} if app_id else {}
     return {
         "id": user.id,
         "team_id": user.team_id,
@@ -186,7 +188,9 @@ def _with_email(call: Call) -> bool:
 
 def users_info(call: Call) -> Json:
     """users.info."""
-    return {"user": user_json(call.workspace.user(call.text("user")), _with_email(call))}
+    user, app = call.workspace.user(call.text("user")), call.workspace.app
+    app_id = app.id if user.id == app.bot_user else ""
+    return {"user": user_json(user, _with_email(call), app_id)}
 
 
 def users_list(call: Call) -> Json:

@@ -195,6 +195,10 @@ def credentials(ctx: ListenerContext, click: Click, person: Person) -> None:
     return None
 
 
+def opened_in_browser(ctx: ListenerContext, click: Click, person: Person) -> None:
+    """Does nothing, because Slack itself opened the link, and `/_access/` records who got in."""
+
+
 def renew(world: Context, click: Click, person: Person) -> None:
     first = needs_lookup(world, person)
     outcome = renew_grant(world, click.value, person.id, channel=click.channel, look_up_first=first)
@@ -427,6 +431,7 @@ ACTIONS: Mapping[str, Route] = {
     Action.DISALLOW: Route(once(disallow)),
     Action.REVOKE_GIVEN: Route(revoke_form),
     Action.SHOW_CREDENTIALS: Route(credentials),
+    Action.OPEN_IN_BROWSER: Route(opened_in_browser),
     Action.RENEW: Route(once(renew)),
     Action.DONE: Route(once(done)),
     Action.CANCEL: Route(once(cancel)),

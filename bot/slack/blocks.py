@@ -298,8 +298,10 @@ def button(
     about: str = "",
     style: str = "",
     confirm: Element | None = None,
+    url: str = "",
 ) -> Element:
-    """A button with the id of one row as value; `about` names the row for screen readers."""
+    """A button with the id of one row as value; `about` names the row for screen readers. A press
+    also opens `url`."""
     made: Element = {
         "type": "button",
         "text": plain(label, 75),
@@ -310,6 +312,7 @@ def button(
         "accessibility_label": clean(f"{label}: {about}", 75) if about else "",
         "style": style,
         "confirm": confirm,
+        "url": url,
     }
     return {**made, **{name: given for name, given in more.items() if given}}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 
+from bot.core.errors import AccessBotError
 from bot.operations._unit_of_work import Context
 from bot.operations.remembered import recall, remember
 from bot.slack.api import call
@@ -48,7 +49,19 @@ class Identity:
             "bot user": self.known.bot_user,
         }
         remember(self._world, {f"slack {part}": value for part, value in parts.items()})
+        self._ask_app()
         return self.known
+
+    def _ask_app(self) -> None:
+        """Stores the app's id for links into Slack, which only its profile has. Without it, links
+        lead to Slack and not to the app."""
+        try:
+            user = call(self._client, "users.info", user=self.known.bot_user)["user"]
+            app = str(user["profile"]["api_app_id"])
+        except (AccessBotError, LookupError, TypeError) as error:
+            log.warning("Slack does not give the id of the app: %s", error)
+        else:
+            remember(self._world, {"slack app": app})
 
     def authorized(self) -> AuthorizeResult:
         """The authorization that Bolt needs for each payload, without a call to Slack."""

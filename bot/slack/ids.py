@@ -15,6 +15,7 @@ class Action(StrEnum):
     DETAILS = "details"
     DISALLOW = "disallow"
     SHOW_CREDENTIALS = "show_credentials"
+    OPEN_IN_BROWSER = "open_in_browser"
     RENEW = "renew"
     DONE = "done"
     CANCEL = "cancel"

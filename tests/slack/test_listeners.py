@@ -15,6 +15,7 @@ from bot.core.durations import format_duration
 from bot.core.eligibility import Ask
 from bot.core.errors import StorageUnavailable
 from bot.core.model import Source
+from bot.operations.browser.open_session import BrowserSession, open_session
 from bot.operations.people.record_people import record_people
 from bot.operations.requests.count_vote import count_vote
 from bot.operations.requests.deny_request import deny_request
@@ -25,6 +26,7 @@ from bot.slack.ids import Action, Field, Modal, Shortcut
 from bot.slack.listeners import EVENTS
 from bot.slack.views.home import NO_ROLE
 from bot.tokens import ForeignToken
+from tests.builders import SHOP_URL, browser_systems
 from tests.factories import ANA, BEN, LEA, START, Made, a_person
 from tests.slack.slack_driver import (
     SlackDriver,
@@ -342,6 +344,23 @@ def test_credentials_are_shown_in_a_modal_to_the_holder_and_replace_the_earlier(
     assert tokens[1] not in str(stored.rows("SELECT * FROM audit")) + str(
         stored.rows("SELECT * FROM outbox")
     )
+
+
+def test_the_holder_gets_a_link_for_a_browser_that_is_stored_nowhere(driver: SlackDriver) -> None:
+    driver.made.set_policy(systems=browser_systems())
+    grant = driver.made.a_grant()
+    driver.press(Action.SHOW_CREDENTIALS, grant.id)
+    buttons = [e for b in driver.views.last["blocks"] for e in b.get("elements", [])]
+    (link,) = (e for e in buttons if e.get("action_id") == Action.OPEN_IN_BROWSER)
+    assert link["text"]["text"] == "Open in browser"
+    address, code = link["url"].split("?code=")
+    assert address == f"{SHOP_URL}/_access/open"
+    stored = [
+        driver.rows(f"SELECT * FROM {table}") for table in ("audit", "outbox", "browser_codes")
+    ]
+    assert code not in str(stored)
+    driver.press(Action.OPEN_IN_BROWSER, grant.id)
+    assert isinstance(open_session(driver.made.world, code, "shop-admin", ""), BrowserSession)
 
 
 def shown_token(driver: SlackDriver) -> str:

@@ -353,7 +353,9 @@ def in_thread(note: str) -> Render:
 
 def credentials(text: str) -> dict[str, Any]:
     view = replace(a_grant_view(), role=a_role(title=text[:75]), person=a_person(name=text))
-    return credentials_modal.render(Credentials(a_grant(), "j", "token", True), view, {})
+    links = {f"system-{number}": "https://shop.example.com/_access/open" for number in range(20)}
+    shown = Credentials(a_grant(), "j", "token", True, links=links)
+    return credentials_modal.render(shown, view, {})
 
 
 def an_emergency(**changes: Any) -> Render:

@@ -27,25 +27,17 @@ from bot.operations.process.forget_old import MONTH, forget_old
 from bot.operations.remembered import remember
 from bot.web.browser_requests import SessionCookie, is_at, is_same_origin, session_cookie
 from storage import usage
-from tests.builders import SYSTEMS
+from tests.builders import SHOP_URL, browser_systems
 from tests.concurrency import together
 from tests.factories import ANA, BEN, LEA, START
 from tests.web.conftest import Site
 
-SHOP, REPORTS = "https://shop.example.com", "https://reports.example.com"
 NAME = "__Host-access"
-
-
-def taking_browsers(shop: str = SHOP) -> str:
-    """The systems of the tests, each at its own address for browsers."""
-    shop_admin, reports = SYSTEMS.split("[systems.reports]")
-    lines = 'browser = true\nurl = "{}"\n'
-    return f"{shop_admin}{lines.format(shop)}\n[systems.reports]{reports}{lines.format(REPORTS)}"
 
 
 @pytest.fixture
 def door(site: Site) -> Site:
-    site.made.set_policy(systems=taking_browsers())
+    site.made.set_policy(systems=browser_systems())
     return site
 
 
@@ -101,7 +93,7 @@ def test_a_code_becomes_a_cookie_that_opens_the_page(door: Site) -> None:
     asked = door.call("GET", f"/_access/open?code={code}", headers=at())
     assert asked.status_code == 200 and "Continue" in asked.text and code in asked.text
     answer = press(door, code)
-    assert (answer.status_code, answer.headers["location"]) == (303, f"{SHOP}/")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{SHOP_URL}/")
     cookie, rest = answer.headers["set-cookie"].split("; ", 1)
     lasts = grant.latest_end - door.made.clock.at
     assert rest == f"Path=/; Max-Age={lasts}; HttpOnly; SameSite=Lax; Secure"
@@ -129,7 +121,7 @@ def test_use_is_counted_as_that_of_a_browser(door: Site) -> None:
 
 
 def test_on_this_machine_plain_http_has_a_cookie_without_the_prefix(site: Site) -> None:
-    site.made.set_policy(systems=taking_browsers("http://127.0.0.1:8080"))
+    site.made.set_policy(systems=browser_systems("http://127.0.0.1:8080"))
     answer = press(site, a_code(site, site.made.a_grant()), host="127.0.0.1:8080")
     assert answer.headers["set-cookie"].startswith("access=")
     assert "Secure" not in answer.headers["set-cookie"]
@@ -194,7 +186,7 @@ def test_a_code_works_once(door: Site) -> None:
 
 def test_of_presses_at_the_same_time_one_gets_in(either: Site) -> None:
     made = either.made
-    made.set_policy(systems=taking_browsers())
+    made.set_policy(systems=browser_systems())
     code, found = a_code(either, made.a_grant()), []
 
     def one() -> None:
@@ -275,7 +267,7 @@ def test_the_way_back_is_the_address_of_roles_toml(door: Site) -> None:
     query = "?next=https://evil.example.com&url=//evil.example.com"
     form = {"code": code, "next": "https://evil.example.com"}
     answer = door.call("POST", f"/_access/open{query}", headers=headers, data=form)
-    assert answer.headers["location"] == f"{SHOP}/"
+    assert answer.headers["location"] == f"{SHOP_URL}/"
 
 
 # --- attacks on the cookie
@@ -310,9 +302,9 @@ def test_another_site_cannot_change_anything(door: Site, method: str) -> None:
     assert visit(door, cookie, method=method, Sec_Fetch_Site="cross-site").status_code == 403
     assert visit(door, cookie, method=method, Sec_Fetch_Site="same-site").status_code == 403
     assert visit(door, cookie, method=method, Origin="https://evil.example.com").status_code == 403
-    assert visit(door, cookie, method=method, Origin=SHOP).status_code == 200
+    assert visit(door, cookie, method=method, Origin=SHOP_URL).status_code == 200
     assert visit(door, cookie, method=method, Sec_Fetch_Site="same-origin").status_code == 200
-    disagree = {"Sec_Fetch_Site": "cross-site", "Origin": SHOP}
+    disagree = {"Sec_Fetch_Site": "cross-site", "Origin": SHOP_URL}
     assert visit(door, cookie, method=method, **disagree).status_code == 403
 
 
@@ -364,12 +356,12 @@ def test_an_origin_is_compared_as_a_whole() -> None:
     def from_(name: str, value: str) -> Scope:
         return {"headers": [(name.encode(), value.encode())]}
 
-    assert is_same_origin(from_("origin", "https://shop.example.com:443"), SHOP)
-    for other in ("null", "", "http://shop.example.com", f"{SHOP}.evil.com", f"{SHOP}:444"):
-        assert not is_same_origin(from_("origin", other), SHOP)
-    assert is_at(from_("host", "Shop.example.com:443"), SHOP)
+    assert is_same_origin(from_("origin", "https://shop.example.com:443"), SHOP_URL)
+    for other in ("null", "", "http://shop.example.com", f"{SHOP_URL}.evil.com", f"{SHOP_URL}:444"):
+        assert not is_same_origin(from_("origin", other), SHOP_URL)
+    assert is_at(from_("host", "Shop.example.com:443"), SHOP_URL)
     for other in ("shop.example.com:80", "shop.example.com@evil.com", "shop.example.com/x"):
-        assert not is_at(from_("host", other), SHOP)
+        assert not is_at(from_("host", other), SHOP_URL)
 
 
 # --- the pages

@@ -13,7 +13,9 @@ from bot.slack.blocks import (
     Element,
     Part,
     View,
+    actions,
     bold,
+    button,
     code,
     date,
     lines,
@@ -25,7 +27,7 @@ from bot.slack.blocks import (
     spoken,
     text_input,
 )
-from bot.slack.ids import Modal
+from bot.slack.ids import Action, Modal
 from bot.slack.views._parts import UNBOUNDED, gives_in_full, role_parts
 
 FIELD = "given "
@@ -49,6 +51,7 @@ def render(shown: Credentials, view: GrantView, ways: Mapping[str, CredentialAns
             ]
         ),
         *_token(shown),
+        *_browsers(shown),
         *(block for order in shown.orders for block in _way(order.system, ways.get(order.system))),
         paragraph(
             _allows(grant),
@@ -91,6 +94,24 @@ def _token(shown: Credentials) -> Iterator[Block]:
                 code("Authorization: Bearer …"),
                 " with the token for the dots.",
             ],
+        )
+
+
+def _browsers(shown: Credentials) -> Iterator[Block]:
+    """The links, each with a code that works once."""
+    for system, link in shown.links.items():
+        if len(shown.links) > 1:
+            yield paragraph([bold(system)])
+        label = "Open in browser"
+        yield actions(
+            button(label, Action.OPEN_IN_BROWSER, shown.grant.id, system, "primary", url=link)
+        )
+    if shown.links:
+        yield paragraph(
+            [
+                "Open in browser works once, within a minute. For another browser, press Show"
+                " credentials again."
+            ]
         )
 
 
