@@ -22,6 +22,7 @@ from bot.web.browser_requests import (
     session_cookie,
     wants_page,
 )
+from bot.web.challenge import CHALLENGE, NO_TOKEN
 from bot.web.original_request import original_request
 from bot.web.responses import Answer, Header, as_text, header_values
 from bot.web.token_check import TokenChecks, Use, source_address, user_agent
@@ -29,16 +30,8 @@ from bot.web.token_check import TokenChecks, Use, source_address, user_agent
 # The characters that a header may hold unchanged; not %, because it begins an escape.
 _PLAIN = re.compile(r"[!-$&-~]+")
 
-NO_TOKEN = as_text(
-    401,
-    "This needs an access token: send it as “Authorization: Bearer …”. Ask for access in Slack to"
-    " get one.",
-    (b"www-authenticate", b'Bearer realm="access"'),
-)
 UNKNOWN_SYSTEM = as_text(
-    401,
-    "This gateway is not set up: roles.toml has no such system.",
-    (b"www-authenticate", b'Bearer realm="access"'),
+    401, "This gateway is not set up: roles.toml has no such system.", CHALLENGE
 )
 OTHER_SYSTEM = as_text(
     403,

@@ -26,11 +26,11 @@ from bot.web.browser_requests import (
     set_cookie,
     wants_page,
 )
+from bot.web.challenge import CHALLENGE, NO_TOKEN
 from bot.web.responses import FORM, TOO_BIG, Answer, as_text, content_type, header_values, read_body
 from bot.web.token_check import TokenChecks, source_address
 
 LARGEST_BODY = 4096
-CHALLENGE = (b"www-authenticate", b'Bearer realm="access"')
 
 NO_BROWSERS = as_text(
     404, "This system takes no browsers: see “browser” and “url” in docs/gateways.md."
@@ -81,7 +81,8 @@ class BrowserPages:
         named = header_values(scope, b"x-access-system")
         system = self._checks.gateway(named[0]) if len(named) == 1 else None
         if system is None or not system.browser_url:
-            return NO_BROWSERS
+            # nginx shows this to every program without a token, also where there are no browsers.
+            return NO_TOKEN if system is not None and page == self._home else NO_BROWSERS
         return await page(system, scope, receive) if is_at(scope, system.browser_url) else ELSEWHERE
 
     async def _home(self, system: System, scope: Scope, receive: Receive) -> Answer:
@@ -95,7 +96,7 @@ class BrowserPages:
                 until = rfc3339(found.expires_at)
                 return signed_in(system.name, f"{until[:10]} {until[11:16]} UTC")
         if not wants_page(scope):
-            return as_text(401, "This needs access: ask for it in Slack.", CHALLENGE)
+            return NO_TOKEN
         return await self.no_access(system, scope)
 
     async def _opened(self, system: System, scope: Scope, receive: Receive) -> Answer:

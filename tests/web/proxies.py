@@ -90,15 +90,18 @@ PROXIES = {"nginx": ("nginx", nginx_command), "caddy": ("caddyfile", caddy_comma
 
 
 @contextmanager
-def a_proxy(kind: str, bot: int, at: Path) -> Iterator[httpx2.Client]:
-    """The proxy of the docs in front of a page, asking the bot at that port; returns a client that
-    calls it."""
+def a_proxy(
+    kind: str, bot: int, at: Path, port: int = 0, system: str = "shop-admin"
+) -> Iterator[httpx2.Client]:
+    """The proxy of the docs in front of a page, asking the bot at that port about that system;
+    returns a client that calls it. It serves plain http, where the cookie has no prefix."""
     language, command = PROXIES[kind]
     with ExitStack() as stack:
-        ports = {"3000": bot, "8000": stack.enter_context(a_page()), "8080": free_port()}
+        ports = {"3000": bot, "8000": stack.enter_context(a_page()), "8080": port or free_port()}
         text = re.sub(
             r"\b(3000|8000|8080)\b", lambda match: str(ports[match.group()]), snippet(language)
         )
+        text = text.replace("__Host-access", "access").replace("shop-admin", system)
         env = {"PATH": os.environ["PATH"], "HOME": str(at), "XDG_DATA_HOME": str(at)}
         output = stack.enter_context((at / f"{kind}.log").open("wb"))
         process = subprocess.Popen(command(text, at), env=env, stdout=output, stderr=output, cwd=at)

@@ -450,7 +450,9 @@ def test_a_system_without_browsers_has_no_pages_and_takes_no_cookie(door: Site) 
     cookie, token = a_cookie(door, grant), door.made.a_token(grant)
     door.made.set_policy()
     assert visit(door, cookie).status_code == 401
-    assert door.call("GET", "/_access/", headers=at()).status_code == 404
+    assert door.call("GET", "/_access/open", headers=at()).status_code == 404
+    home = door.call("GET", "/_access/", headers=at())
+    assert home.status_code == 401 and "Bearer" in home.text
     assert door.auth(token, Cookie="access=1").headers["cookie"] == "access=1"
 
 
