@@ -109,17 +109,23 @@ def items(db: Database, campaign: str) -> list[Item]:
 
 
 def pending(
-    db: Database, campaign: str, after: int, limit: int, roles: Sequence[str] | None = None
+    db: Database,
+    campaign: str,
+    after: int,
+    limit: int,
+    roles: Sequence[str] | None = None,
+    without: Sequence[str] = (),
 ) -> list[Item]:
-    """Returns items that nobody has decided on, of these roles or of all, from the one after number
-    `after` on."""
-    marks = ", ".join("?" * len(roles or ()))
+    """Returns items that nobody has decided on, from the one after number `after` on: of these
+    roles or of all, without the grants of the roles `without`."""
+    marks, left = ", ".join("?" * len(roles or ())), ", ".join("?" * len(without))
     some = "" if roles is None else f" AND role IN ({marks or 'NULL'})"
+    some += f" AND NOT (role IN ({left}) AND kind = 'grant')" if left else ""
     sql = (
         f"SELECT {_ITEM} FROM review_items WHERE campaign_id = ? AND state = 'pending' AND number >"
         f" ?{some} ORDER BY number LIMIT ?"
     )
-    return _items(db.rows(sql, campaign, after, *(roles or ()), limit))
+    return _items(db.rows(sql, campaign, after, *(roles or ()), *without, limit))
 
 
 def locked_items(db: Database, campaign: str, numbers: Sequence[int]) -> list[Item]:

@@ -7,23 +7,25 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot.core.approval import Refused
 from bot.core.model import EndReason, GrantState, ItemState
-from bot.core.review import Scope
+from bot.core.review import Item, Scope
 from bot.operations.audit.verify_audit import verify_audit
 from bot.operations.grants.expire_due import expire_due
 from bot.operations.reviews.decide_items import decide_items
 from bot.operations.reviews.describe_campaign import describe_campaign, review_report
 from bot.operations.reviews.start_campaign import Started, start_campaign
 from bot.operations.reviews.sweep_campaigns import sweep_campaigns
+from bot.operations.reviews.waiting import waiting_page
 from storage import reviews
 from storage.database import Database
 from tests.builders import SYSTEMS
 from tests.concurrency import together
-from tests.factories import ANA, BEN, CARA, LEA, Made, a_person, make_world
+from tests.factories import ANA, BEN, CARA, DAN, LEA, Made, a_person, make_world
 from tests.ramps import BUNDLES, ROLES, a_ramp, see_all
 from tests.reviews import DAY, END, KEEP, a_campaign, answer, answer_rest, items_of
 
@@ -229,6 +231,33 @@ class TestRolesFile:
         assert item.reason == "nobody answered by the due date"
         assert items_of(made, campaign)[DEPLOY].decision == "keep"
         assert state(made, campaign) == ("closing" if ends else "finished")
+
+
+def test_what_waits_for_a_lead_is_found_without_reading_every_grant(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.set_groups(db_leads=[BEN, DAN])
+    of_ben = made.a_started(made.a_request("shop-admin", BEN), DAN)
+    grants = [made.a_grant("shop-admin", ANA).id, made.start(of_ben).id]
+    campaign = a_campaign(made)
+    original, read = reviews.pending, list[Item]()
+
+    def pending(*asked: Any) -> list[Item]:
+        some: list[Item] = original(*asked)
+        read.extend(some)
+        return some
+
+    monkeypatch.setattr(reviews, "pending", pending)
+    for approvers in ([BEN, DAN], [BEN]):  # only one approver: a lead decides on his own access
+        made.set_groups(db_leads=approvers)
+        everything = describe_campaign(made.world, campaign)
+        assert everything is not None
+        for person in (ANA, BEN, CARA, DAN, LEA):
+            read.clear()
+            page = waiting_page(made.world, person, campaign)
+            found = [item.number for item in page.items] if page else []
+            assert found == [n for n, able in everything.reviewers.items() if person in able]
+        assert {item.about for item in read}.isdisjoint(grants) is (len(approvers) > 1)
 
 
 def test_the_report_has_the_list_before_and_after(made: Made) -> None:

@@ -95,20 +95,33 @@ def _waiting(u: Snapshot, person: str, campaign: Campaign, after: int = 0) -> It
     """The pending items on which this person may decide now, in their order."""
     if campaign.state is not CampaignState.OPEN or u.person(person).ineligible_reason():
         return
-    roles = None if person in u.leads else _roles_of(u, person)
-    while some := reviews.pending(u.db, campaign.id, after, _BATCH, roles):
+    mine, is_lead = _roles_of(u, person), person in u.leads
+    roles, without = (None, _never_of_leads(u, mine)) if is_lead else (mine, [])
+    while some := reviews.pending(u.db, campaign.id, after, _BATCH, roles, without):
         yield from (item for item in some if person in reviewers_of(u, item))
         after = some[-1].number
 
 
 def _roles_of(u: Snapshot, person: str) -> list[str]:
-    """The roles on whose items this person, who is not a lead, may decide."""
+    """The roles on whose items this person may decide as an approver or delegate."""
     authority = u.authority()
     return [
         role.name
         for role in u.policy.roles.values()
         if person in with_delegates(u.directory.resolve(role.approvers), "", authority)
     ]
+
+
+def _never_of_leads(u: Snapshot, mine: list[str]) -> list[str]:
+    """The roles whose grants never wait for a lead who may decide only on `mine`. Where two
+    approvers are left, one of them is not the holder; so the grants need not be read, however many
+    there are."""
+    left = {
+        role.name: u.directory.resolve(role.approvers) - u.directory.unfit
+        for role in u.policy.roles.values()
+        if role.name not in mine
+    }
+    return [name for name, approvers in left.items() if len(approvers) > 1]
 
 
 def _page(u: Snapshot, campaign: Campaign, found: list[Item], skipped: bool) -> WaitingPage:
