@@ -256,6 +256,12 @@ def directory(db: Database) -> Directory:
     )
 
 
+def addresses(db: Database) -> list[tuple[str, str]]:
+    """Returns id and e-mail of everybody who has one, also of people who have left."""
+    found = db.rows("SELECT id, email FROM people WHERE email <> ''")
+    return [(str(id), str(email)) for id, email in found]
+
+
 def _is_group(ref: str) -> bool:
     return ref.startswith("@") or ("@" not in ref and ref.startswith("S"))
 

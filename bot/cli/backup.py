@@ -50,7 +50,7 @@ def restore(file: Path, yes: bool) -> None:
         raise Refusal(done.reason)
     ended, withdrawn = counted(done.ended, "grant"), counted(done.withdrawn, "request")
     click.echo(f"The database is now the copy of {utc(done.copied_at)}.")
-    click.echo(f"{ended} end and {withdrawn} are withdrawn, because they may have ended since.")
+    click.echo(f"To end: {ended}. Withdrawn: {withdrawn}. They may have ended since the copy.")
     if done.verdict.broken is None:
         click.echo(verdict_text(done.verdict))
     if done.aside is not None:

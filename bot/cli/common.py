@@ -19,7 +19,7 @@ from bot.config.settings import NEEDS, Settings, load_settings
 from bot.core.model import Source
 from bot.core.values import classify
 from bot.operations._unit_of_work import Context
-from bot.operations.people.find_by_email import find_by_email
+from bot.operations.people.find_by_email import find_anybody_by_email
 from bot.operations.people.record_people import find_person
 from bot.operations.process.check_storage import begin_log, refuse_copy
 from bot.operations.process.continue_time import newest_record
@@ -125,7 +125,7 @@ def person_named(world: Context, text: str) -> str:
         return text
     if "@" not in text.lstrip("@"):
         raise Wrong(f"“{text}” is not a member: give a Slack id (U…) or an e-mail.")
-    if (found := find_by_email(world, text)) is None:
+    if (found := find_anybody_by_email(world, text)) is None:
         advice = "Give a Slack id (U…) or another e-mail."
         raise Wrong(f"No member with the e-mail {text} is known. {advice}")
     return found

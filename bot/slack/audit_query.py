@@ -15,7 +15,7 @@ from bot.core.names import slash
 from bot.core.time_filters import parse_moment
 from bot.operations._unit_of_work import Context
 from bot.operations.audit.read_audit import PAGE, Filters, filters_from, read_audit
-from bot.operations.people.find_by_email import find_by_email
+from bot.operations.people.find_by_email import find_anybody_by_email
 from bot.slack.payloads import BadPayload, mentioned, unescape
 from bot.slack.views import answers, audit_table
 
@@ -41,7 +41,7 @@ def page(world: Context, by: str, filters: Filters, before: int | None) -> dict[
 def person_named(world: Context, word: str) -> str | None:
     """The person that a word of a command names, by mention, id or known e-mail."""
     plain = unescape(word)
-    return mentioned(word) or (find_by_email(world, plain) if "@" in plain else None)
+    return mentioned(word) or (find_anybody_by_email(world, plain) if "@" in plain else None)
 
 
 def parse_filters(world: Context, words: list[str], tz: str) -> Filters | Refused:

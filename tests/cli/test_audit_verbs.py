@@ -4,6 +4,7 @@ used."""
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -11,14 +12,20 @@ import pty
 import re
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import pytest
 
 from bot.core.audit import COLUMNS
+from bot.core.retention import YEAR
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.usage.count_usage import sum_usage
 from bot.operations.usage.report_session import Report, report_use
-from storage import usage
+from storage import audit, usage
+from tests.builders import policy_text
 from tests.cli.conftest import Shop, run
-from tests.factories import BEN
+from tests.factories import ANA, BEN
 
 
 def test_usage_is_listed_by_minute(shop: Shop) -> None:
@@ -217,3 +224,26 @@ def test_one_grant_is_told_from_its_request_on(shop: Shop) -> None:
     rows = run("audit", "list", grant.request, "--json").stdout.splitlines()
     assert [json.loads(row)["seq"] for row in rows] == [1, 2, 3, 4]
     assert run("audit", "list", "g0000000000z").exit_code == 1
+
+
+def test_old_records_are_archived_and_the_bundle_is_intact(shop: Shop, configured: Path) -> None:
+    made, file = shop.made, configured / "old.zip"
+    made.clock.at -= 2 * YEAR
+    grant = made.a_grant()
+    release_grant(made.world, grant.id, ANA)
+    made.close_gates(grant)
+    sum_usage(made.world, [grant.id])
+    last = audit.last(made.world.db)
+    made.clock.at += 2 * YEAR
+    shop.ask()
+    assert run("audit", "archive", str(file), "--yes").exit_code == 1, "everything is kept"
+    (configured / "roles.toml").write_text(policy_text() + '[retention]\nlog = "1y"\n')
+    shown = run("audit", "archive", str(file), "--yes")
+    assert shown.exit_code == 0, shown.output
+    assert f"Records 1 to {last} are in {file} and no longer in the log." in shown.stdout
+    with zipfile.ZipFile(file) as bundle:
+        digest = hashlib.sha256(bundle.read("records.jsonl")).hexdigest()
+    assert f"SHA-256 of the records in it: {digest}" in shown.stdout
+    shown = run("audit", "verify")
+    assert shown.exit_code == 0 and f"after {last} that were archived" in shown.stdout
+    assert shop.recorded("audit:log:archived")

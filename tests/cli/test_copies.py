@@ -9,8 +9,10 @@ import pytest
 from bot.core.audit import Break
 from bot.operations.audit.verify_audit import Verdict
 from bot.operations.backups.restore_backup import Restored
+from bot.operations.grants.release_grant import release_grant
 from storage import copies, key_values
 from tests.cli.conftest import Shop, run
+from tests.factories import CARA
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,26 @@ def test_no_command_gives_access_from_a_copy(shop: Shop, verb: str) -> None:
     else:
         assert "access-bot restore" in shown.stderr and shown.exit_code != 0
     assert shop.made.state("requests", waiting.id) == "pending"
+
+
+def test_a_copy_is_written_and_put_back(shop: Shop, tmp_path: Path) -> None:
+    made, file = shop.made, tmp_path / "copy.db"
+    grant, waiting = made.a_grant(person=CARA), shop.ask()
+    shown = run("backup", str(file))
+    assert shown.exit_code == 0 and f"The copy is in {file}, SHA-256 " in shown.stdout
+    assert shop.recorded("database:copy:written")
+    assert run("backup", str(file)).exit_code == 1, "it does not replace a file"
+    release_grant(made.world, grant.id, CARA)
+    made.close_gates(grant)
+    made.world.db.close()
+    assert run("restore", str(file)).exit_code == 2, "nobody has confirmed it"
+    shown = run("restore", str(file), "--yes")
+    assert shown.exit_code == 0, shown.output
+    assert "To end: 1 grant. Withdrawn: 1 request." in shown.stdout
+    assert "The audit log is intact: " in shown.stdout and "access-bot resume" in shown.stdout
+    assert made.state("grants", grant.id) == "ending"
+    assert made.state("requests", waiting.id) == "withdrawn"
+    assert shop.recorded("database:copy:restored")
 
 
 def test_a_restore_of_a_changed_log_does_not_exit_with_0(
