@@ -116,7 +116,7 @@ class QueueWorker(threading.Thread):
         self._stopping = stopping
         self._pool = ThreadPoolExecutor(self._settings.threads, thread_name_prefix=f"{self._queue}")
         self._limits = ConcurrencyLimits()
-        self._started: dict[int, Future[None] | None] = {}
+        self._under_way: dict[int, Future[None] | None] = {}
         self._ahead: dict[tuple[str, ...], deque[Work]] = {}
         self._is_due, self._more = True, False
         self._answering: set[str] = set()
@@ -191,7 +191,7 @@ class QueueWorker(threading.Thread):
             self.turned = time.monotonic()
             self._wake_up.clear()
             if not self._guarded(self._turn):
-                is_busy = self._started or self._ahead
+                is_busy = self._under_way or self._ahead
                 if not self._wake_up.wait(self._settings.keep if is_busy else CHECK_AGAIN):
                     self._is_due = True
         self._end()
@@ -200,17 +200,17 @@ class QueueWorker(threading.Thread):
         """Releases rows that have not begun, and waits for the rest, up to a limit."""
         self._pool.shutdown(wait=False)
         with self._lock:
-            left = [row for row, future in self._started.items() if future and future.cancel()]
+            left = [row for row, future in self._under_way.items() if future and future.cancel()]
             for row in left:
-                del self._started[row]
+                del self._under_way[row]
         left += self._taken_back(float("inf"))
         until = time.monotonic() + STOPS_WITHIN
         self._guarded(lambda: self._release(left))
-        while self._started and time.monotonic() < until:
+        while self._under_way and time.monotonic() < until:
             time.sleep(0.05)
             self._guarded(self._keep)
-        if self._started:
-            log.warning("queue %s: %s rows are left unfinished", self._queue, len(self._started))
+        if self._under_way:
+            log.warning("queue %s: %s rows are left unfinished", self._queue, len(self._under_way))
 
     def _guarded(self, do: Callable[[], object]) -> bool:
         try:
@@ -229,7 +229,7 @@ class QueueWorker(threading.Thread):
             self._release(self._taken_back(self._too_old()))
         with self._lock:
             ahead = sum(map(len, self._ahead.values()))
-            room = self.room() - len(self._started) - ahead
+            room = self.room() - len(self._under_way) - ahead
             is_time = self._is_due or not ahead or (self._more and bool(self._short()))
         return room > 0 and is_time and self._claim(room)
 
@@ -288,7 +288,7 @@ class QueueWorker(threading.Thread):
             for systems in list(self._ahead):
                 while (work := self._next(systems)) is not None:
                     future = self._pool.submit(self._work, work)
-                    self._started.update((row.id, future) for row in work.rows)
+                    self._under_way.update((row.id, future) for row in work.rows)
 
     def _next(self, systems: tuple[str, ...]) -> Work | None:
         """The next work for these systems, whose call is counted; None where there is none, or no
@@ -302,13 +302,13 @@ class QueueWorker(threading.Thread):
         if not works:
             del self._ahead[systems]
         work.returned = self._returned
-        self._started.update((row.id, None) for row in work.rows)
+        self._under_way.update((row.id, None) for row in work.rows)
         return work
 
     def _keep(self) -> int:
         """Extends the claims when they are due, and returns the number of claimed rows."""
         with self._lock:
-            rows = list(self._started)
+            rows = list(self._under_way)
         if not rows:
             self._kept = time.monotonic()
         elif time.monotonic() - self._kept >= self._settings.keep:
@@ -355,7 +355,7 @@ class QueueWorker(threading.Thread):
     def _put_down(self, work: Work) -> None:
         with self._lock:
             for row in work.rows:
-                self._started.pop(row.id, None)
+                self._under_way.pop(row.id, None)
         self._wake(BEHIND.get(self._queue, ()))
 
     def _paced(self, outcome: Outcome) -> None:
