@@ -287,13 +287,7 @@ def serve(
     settings = base.settings
     raise_descriptor_limit()
     base.db.migrate() if migrate else base.db.check_schema()
-    refuse_copy(base.world)
-    begin_log(base.world)
-    if clock_accepted_by:
-        accept_clock(base.world, clock_accepted_by)
-    report_clock_behind(base.world, base.clock.go_on_from(check_start(base.world)))
-    mark_time(base.world)
-    _record_roles(base, settings.policy_revision)
+    _check_before_start(base, clock_accepted_by)
     meter = UsageMeter(base.world.via(Source.HTTP))
     takes_events = web and settings.slack_mode == "http"
     worker: Worker | None = None
@@ -316,6 +310,17 @@ def serve(
         base, meter, partial(_ready, base, worker, slack), health, slack, registry
     )
     _run(base, meter, server, parts)
+
+
+def _check_before_start(base: Services, clock_accepted_by: str) -> None:
+    """Checks the database and the clock, and records the start and the loaded roles.toml."""
+    refuse_copy(base.world)
+    begin_log(base.world)
+    if clock_accepted_by:
+        accept_clock(base.world, clock_accepted_by)
+    report_clock_behind(base.world, base.clock.go_on_from(check_start(base.world)))
+    mark_time(base.world)
+    _record_roles(base, base.settings.policy_revision)
 
 
 class Component(Protocol):

@@ -252,8 +252,8 @@ def after(db: Database, seq: int, events: Sequence[str], limit: int) -> list[tup
     """Returns the records of these events after record `seq`, oldest first, in the columns of
     `LogRow`."""
     sql = (
-        f"SELECT {_FACTS} FROM audit WHERE seq > ? AND {db.beside}event IN ({_marks(events)})"
-        " ORDER BY seq LIMIT ?"
+        f"SELECT {_FACTS} FROM audit WHERE seq > ? AND {db.no_index_hint}event IN"
+        f" ({_marks(events)}) ORDER BY seq LIMIT ?"
     )
     return db.rows(sql, seq, *events, limit)
 
@@ -350,39 +350,21 @@ def page(db: Database, filters: Filters, before: int | None, size: int) -> list[
     events = _events(filters.event or "")
     if not events:
         return []
-    asked = {name for name in (*_COLUMN, "person") if getattr(filters, name) is not None}
-    if filters.event is not None:
-        asked.add("event" if len(events) == 1 else "kind")
-    indexed = next((index for index in _INDEXES if asked.issuperset(index)), ())
-    aside = db.beside or (_ASIDE if _FEW.issuperset(indexed) else "")
-
-    def equal(name: str, column: str, value: object) -> _Part:
-        return f"{'' if name in indexed else aside}{column} = ?", [value]
-
-    common = [
-        equal(name, column, getattr(filters, name))
-        for name, column in _COLUMN.items()
-        if name in asked
-    ]
-    if "event" in asked:
-        common.append(equal("event", "event", events[0]))
-    elif "kind" in asked and "kind" not in indexed:
-        common.append((f"{aside}event IN ({_marks(events)})", [*events]))
-    common += _times(filters.since, filters.until, before)
-    if "person" in asked:
-        actor, subject = (
-            equal("person", column, filters.person) for column in ("actor", "subject")
-        )
+    search = _Search(db, filters, events)
+    common = [*search.conditions(), *_times(filters.since, filters.until, before)]
+    if "person" in search.asked:
+        actor, subject = (search.equal("person", name, filters.person) for name in _PERSON)
         sql, values = _newest(
             db, [_all([actor, *common]), _all([subject, _NOT_ACTOR, *common])], size
         )
-    elif "kind" in indexed:
+    elif "kind" in search.indexed:
         sql, values = _newest_of_events(db, events, common, size)
     else:
         sql, values = _newest(db, [_all(common)], size)
     return [Record(*row) for row in db.rows(sql, *values)]
 
 
+_PERSON = ("actor", "subject")
 _COLUMN = {"grant": '"grant"', "request": "request", "role": "role", "system": "system"}
 _INDEXES = (
     ("grant",),
@@ -403,7 +385,7 @@ prefix of event names is searched event by event. Every index ends with time and
 is read from it in order."""
 
 _FEW = {"grant", "request"}
-_ASIDE = "'' || "
+_NO_INDEX = "'' || "
 """Keeps PostgreSQL from also scanning an index over many records beside the selective one."""
 
 _Part = tuple[str, list[object]]
@@ -412,6 +394,32 @@ _Part = tuple[str, list[object]]
 _NOT_ACTOR: _Part = ("subject <> actor", [])
 """Part of every search for a subject: the index has only these rows, and no record is found
 twice."""
+
+
+class _Search:
+    """The conditions of a page. `asked` are the given filters by name, with `kind` for a prefix of
+    several events; `indexed` are those of them that the index of the search has."""
+
+    def __init__(self, db: Database, filters: Filters, events: Sequence[str]) -> None:
+        self._filters, self._events = filters, events
+        self.asked = {name for name in (*_COLUMN, "person") if getattr(filters, name) is not None}
+        if filters.event is not None:
+            self.asked.add("event" if len(events) == 1 else "kind")
+        self.indexed = next((index for index in _INDEXES if self.asked.issuperset(index)), ())
+        self._no_index = db.no_index_hint or (_NO_INDEX if _FEW.issuperset(self.indexed) else "")
+
+    def equal(self, name: str, column: str, value: object) -> _Part:
+        return f"{'' if name in self.indexed else self._no_index}{column} = ?", [value]
+
+    def conditions(self) -> Iterator[_Part]:
+        """The conditions about everything except persons and times."""
+        for name, column in _COLUMN.items():
+            if name in self.asked:
+                yield self.equal(name, column, getattr(self._filters, name))
+        if "event" in self.asked:
+            yield self.equal("event", "event", self._events[0])
+        elif "kind" in self.asked and "kind" not in self.indexed:
+            yield f"{self._no_index}event IN ({_marks(self._events)})", [*self._events]
 
 
 def _all(parts: Iterable[_Part]) -> _Part:

@@ -91,7 +91,7 @@ class Database:
         self.lock_row = "" if self.is_sqlite else " FOR UPDATE"
         self.skip_locked = "" if self.is_sqlite else " FOR UPDATE SKIP LOCKED"
         self.collate_bytes = _collate_bytes(self.is_sqlite)
-        self.beside = "+" if self.is_sqlite else ""
+        self.no_index_hint = "+" if self.is_sqlite else ""
         """Precedes a column whose index SQLite must not use."""
         self.writes = Writes()
         self._first: Any = None

@@ -280,11 +280,6 @@ def extend_claims(db: Database, owner: str, ids: Sequence[int], until: int) -> N
     db.run(f"UPDATE outbox SET claimed_until = ? WHERE id IN ({held})", until, owner, *ids)
 
 
-def ack(db: Database, row: int, owner: str) -> bool:
-    """Deletes a finished row; returns False if another worker has claimed it meanwhile."""
-    return db.run("DELETE FROM outbox WHERE id = ? AND claimed_by = ?", row, owner) == 1
-
-
 def retry_later(
     db: Database, row: int, owner: str, due_at: int, error: str, outcome_unknown: bool = False
 ) -> None:
@@ -318,10 +313,10 @@ def run_systems_now(db: Database, queue: Queue, systems: Sequence[str], now: int
         db.run(sql, now, queue, now, _about(system))
 
 
-def ack_all(db: Database, rows: Sequence[int], owner: str) -> None:
-    """Deletes many finished rows."""
+def ack(db: Database, rows: Sequence[int], owner: str) -> int:
+    """Deletes finished rows that no other worker has claimed meanwhile; returns their number."""
     marks = ", ".join("?" * len(rows))
-    db.run(f"DELETE FROM outbox WHERE claimed_by = ? AND id IN ({marks})", owner, *rows)
+    return db.run(f"DELETE FROM outbox WHERE claimed_by = ? AND id IN ({marks})", owner, *rows)
 
 
 def carry_claims(db: Database, seconds: float) -> None:

@@ -87,10 +87,6 @@ class Folder:
             lines[place] = f"{name}={value}"
         file.write_text("\n".join(lines) + "\n")
 
-    def variables(self) -> set[str]:
-        """The names in `.env`."""
-        return {line.partition("=")[0] for line in (self.at / ".env").read_text().splitlines()}
-
     @contextmanager
     def start(self, name: str) -> Iterator[list[subprocess.Popen[bytes]]]:
         """Starts each line of a block as a process; its log is NUMBER.log."""

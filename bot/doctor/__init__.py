@@ -21,6 +21,7 @@ from bot.doctor.anchors import anchors
 from bot.doctor.files import files
 from bot.doctor.findings import Deployment, Finding, State, fail, ok, warn
 from bot.doctor.slack import slack
+from bot.operations._unit_of_work import Context
 from bot.operations.process.check_storage import check_head, check_writing
 from bot.operations.process.continue_time import USUAL, newest_record
 from bot.slack.api import patient
@@ -171,23 +172,21 @@ def database(deployment: Deployment) -> Iterator[Finding]:
                 f"{format_duration(behind)} behind the newest record: set the clock and turn"
                 " NTP on",
             )
-        number, trouble = check_head(base.world)
-        text = (
-            f"the newest record, {number}, is sealed with one of the keys"
-            if number
-            else "no records yet"
-        )
-        yield (
-            fail("audit log", f"{trouble}: run `access-bot audit verify`")
-            if trouble
-            else ok("audit log", text)
-        )
+        yield _head_of_log(base.world)
     except SchemaMismatch as error:
         yield fail("database", str(error)) if error.newer else warn("database", str(error))
     except StorageUnavailable as error:
         yield fail(
             "database", f"{error}: check DATABASE_URL, the server, and that the account may write"
         )
+
+
+def _head_of_log(world: Context) -> Finding:
+    number, trouble = check_head(world)
+    if trouble:
+        return fail("audit log", f"{trouble}: run `access-bot audit verify`")
+    sealed = f"the newest record, {number}, is sealed with one of the keys"
+    return ok("audit log", sealed if number else "no records yet")
 
 
 _MODES = {"socket": "Socket Mode", "http": "HTTP mode"}

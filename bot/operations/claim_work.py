@@ -102,7 +102,7 @@ class ClaimedQueue:
 
         def act(world: Context) -> None:
             record(world)
-            outbox.ack_all(world.db, rows, self._owner)
+            outbox.ack(world.db, rows, self._owner)
 
         do_together(self.world, act)
 

@@ -88,7 +88,6 @@ class View:
     root: str
     previous: str | None = None
     drafts: dict[str, dict[str, Json]] = field(default_factory=dict)
-    response_url_channel: str = ""
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """Scans the access on every connected system, and removes orphans that a lead has confirmed.
 `bot/operations/systems/reconcile.py` records the result and notifies people."""
 
-import logging
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -19,8 +18,6 @@ from bot.operations._unit_of_work import Context
 from bot.operations.grants.record_results import order_for
 from bot.operations.systems.expected_access import expected_access, known_systems
 from bot.operations.systems.remove_orphan import Removal, to_remove
-
-log = logging.getLogger(__name__)
 
 PATIENCE = 60.0
 """Seconds to wait for all systems together."""

@@ -27,7 +27,6 @@ from bot.operations.emergencies.start_emergency import Call, start_emergency
 from bot.operations.grants.expire_due import expire_due
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.grants.revoke_grant import revoke_grant
-from bot.operations.people.offboard_person import offboard_person
 from bot.operations.policy.record_policy import record_loaded
 from bot.operations.requests.deny_request import deny_request
 from bot.operations.requests.lapse_due import lapse_due
@@ -168,7 +167,6 @@ def _leave(story: Story) -> None:
     grant = story.made.start(story.made.a_started(story.made.a_request("shop-admin", PEOPLE[0])))
     left = replace(a_person(PEOPLE[0], deleted=True), checked_at=story.made.clock.at)
     story.made.know(left)
-    offboard_person(story.made.world, PEOPLE[0])
     story.made.clock.at += 9
     story.made.close_gates(grant)
     PEOPLE.pop(0)

@@ -15,7 +15,6 @@ import pytest
 from bot.core.approval import Refused
 from bot.core.effects import Kind
 from bot.operations.idempotency import do_together
-from bot.operations.people.offboard_person import offboard_person
 from bot.operations.programs.create_api_token import Created, Wanted, create_api_token
 from bot.operations.programs.revoke_api_token import Revoked, revoke_api_token
 from bot.operations.requests.answer_waiting import answer_waiting, give_up_waiting
@@ -125,7 +124,6 @@ def test_a_token_ends(site: Site) -> None:
     assert isinstance(revoke_api_token(made.world, EVE, long.token.id), Refused)
     last = a_program(made, BEN)
     made.know(a_person(BEN, deleted=True))
-    offboard_person(made.world, BEN)
     assert error(post(site, last.secret)) == (401, "invalid_token")
     assert [actor for (actor,) in made.log("api:token:revoked", "actor")] == [EVE, "system"]
 

@@ -110,19 +110,24 @@ def verify_audit(
         broken, records, digest = _walk(world, view, head, anchored, start, progress)
         broken, unchecked = broken or anchored.beyond(records), outside.problem
         if broken is None:
-            why, key_missing = world.chain.problem(head, newest)
-            if key_missing:
-                unchecked = unchecked or why
-            elif why:
-                broken = Break(
-                    max(head.seq, 1), f"{why}: the log was rewritten, cut off or put back"
-                )
+            broken, unsealed = _head_problem(world, head, newest)
+            unchecked = unchecked or unsealed
         if broken is not None:
             return Verdict(records, digest, broken)
         verdict = Verdict(records, digest, None, (), 0, unchecked, anchored.compared, start[0])
         if archived is not None and start[0] < archived.last:
             return replace(verdict, unchecked=unchecked or INTERRUPTED)
         return _compared(verdict, view, world.now(), archived)
+
+
+def _head_problem(
+    world: Context, head: audit.Head, newest: tuple[int, str]
+) -> tuple[Break | None, str]:
+    """Returns the break that the seal of the head shows, or the reason why it can't be checked."""
+    why, key_missing = world.chain.problem(head, newest)
+    if key_missing or not why:
+        return None, why
+    return Break(max(head.seq, 1), f"{why}: the log was rewritten, cut off or put back"), ""
 
 
 def _walk(
@@ -135,7 +140,6 @@ def _walk(
 ) -> tuple[Break | None, int, str]:
     """Returns the first break of the chain itself, and number and hash of the last good record."""
     rows, (seq, digest), marked = audit.walk(view), start, None
-    sealed = {head.seq: head.hash}
     if seq and (differs := anchored.compare([digest], seq)) is not None:
         return differs, seq, digest
     while batch := list(islice(rows, STEP)):
@@ -144,19 +148,17 @@ def _walk(
         marked = marked or _marked(world, batch[: seq - before])
         if broken is not None:
             return marked or broken, seq, digest
-        for number in [each for each in sealed if before < each <= seq]:
-            if batch[number - before - 1][12] != sealed.pop(number):
-                return (
-                    marked or Break(number, "it is not the record that was sealed as the newest"),
-                    seq,
-                    digest,
-                )
-        hashes = [str(row[12]) for row in batch[: seq - before]]
+        hashes = [str(row[12]) for row in batch]
+        if before < head.seq <= seq and hashes[head.seq - before - 1] != head.hash:
+            return marked or Break(head.seq, _NOT_SEALED), seq, digest
         if (differs := anchored.compare(hashes, before + 1)) is not None:
             return marked or differs, seq, digest
         if progress:
             progress(seq, head.seq)
     return marked or _wrong_end(head, seq), seq, digest
+
+
+_NOT_SEALED = "it is not the record that was sealed as the newest"
 
 
 def _wrong_end(head: audit.Head, seq: int) -> Break | None:

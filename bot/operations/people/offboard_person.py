@@ -6,26 +6,17 @@ from bot.operations._absence import end_delegations_of
 from bot.operations._api_tokens import end_tokens_of
 from bot.operations._end_grant import request_end, withdraw
 from bot.operations._preapprovals import end_of
-from bot.operations._unit_of_work import SYSTEM, Context, UnitOfWork, unit
+from bot.operations._unit_of_work import SYSTEM, UnitOfWork
 from bot.operations.onboarding.end_ramp import leave_ramps
 from storage import grants, requests
 
 
-def offboard_person(world: Context, person: str) -> int:
-    """Ends everything of a person whose account no longer counts; returns the number of grants
-    ended.
-
-    Does nothing for a full member. Raises StorageUnavailable.
-    """
-    with unit(world) as u:
-        return revoke_all_of(u, person)
-
-
-def revoke_all_of(u: UnitOfWork, person: str) -> int:
-    """Ends everything of the person within the current transaction."""
+def revoke_all_of(u: UnitOfWork, person: str) -> None:
+    """Ends everything of a person whose account no longer counts; does nothing for a full
+    member."""
     unfit = u.person(person).ineligible_reason()
     if unfit is None:
-        return 0
+        return
     for request in requests.pending_of(u.db, person):
         withdraw(u, request, SYSTEM, unfit)
     end_delegations_of(u, person, unfit)
@@ -34,4 +25,3 @@ def revoke_all_of(u: UnitOfWork, person: str) -> int:
     end_of(u, person, unfit)
     end_tokens_of(u, person, SYSTEM, unfit)
     leave_ramps(u, person, unfit)
-    return len(found)

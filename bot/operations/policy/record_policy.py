@@ -67,13 +67,18 @@ def record_loaded(world: Context, policy: Policy, revision: str = "") -> list[Ch
         )
         if old and found:
             _notify(u, json.loads(old)["workspace"]["security_channel"], found)
-        bind_references(u)
-        warn_undecidable(u)
-        judge_scheduled(u)
-        end_lost(u)
-        for ramp in ramps.open_ramps(u.db):
-            refresh_ramp(u, ramp)
+        _apply(u)
         return found
+
+
+def _apply(u: UnitOfWork) -> None:
+    """Applies the consequences of new roles to requests, pre-approvals and onboardings."""
+    bind_references(u)
+    warn_undecidable(u)
+    judge_scheduled(u)
+    end_lost(u)
+    for ramp in ramps.open_ramps(u.db):
+        refresh_ramp(u, ramp)
 
 
 def _content(policy: Policy, revision: str, with_text: bool) -> dict[str, Any]:
