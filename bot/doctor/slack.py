@@ -24,7 +24,7 @@ from bot.operations.messages.keep_channels import channels_of, known_place
 from bot.operations.policy.find_bindings import find_bindings
 from bot.slack.api import call, pages, patient, sorted_errors
 from bot.slack.channels import list_channels
-from bot.slack.manifest import SCOPES
+from bot.slack.manifest import OPTIONAL, SCOPES
 from bot.slack.people import PAGE, person_from
 
 SKEW = 5
@@ -39,6 +39,12 @@ class Identified:
     answer: Mapping[str, Any]
     headers: Mapping[str, str]
     at: float
+
+    @property
+    def granted(self) -> frozenset[str]:
+        """The scopes of the bot token."""
+        scopes = self.headers.get("x-oauth-scopes", "").split(",")
+        return frozenset(scope.strip() for scope in scopes) - {""}
 
     @property
     def invite(self) -> str:
@@ -80,16 +86,18 @@ def _identify(deployment: Deployment) -> Identified:
 
 def scopes(deployment: Deployment, who: Identified) -> Iterator[Finding]:
     """Compares the app's scopes with the manifest (https://docs.slack.dev/reference/scopes)."""
-    granted = {scope.strip() for scope in who.headers.get("x-oauth-scopes", "").split(",")} - {""}
-    for scope in (scope for scope in SCOPES if scope not in granted):
+    missing = [scope for scope in SCOPES if scope not in who.granted]
+    for scope in (scope for scope in missing if scope in OPTIONAL):
+        yield ok("scopes", f"{scope} is optional and not granted: {OPTIONAL[scope]}")
+    for scope in (scope for scope in missing if scope not in OPTIONAL):
         yield fail(
             "scopes",
             f"{scope} is missing; the bot needs it to {SCOPES[scope]}: add it and reinstall"
             " the app",
         )
-    if more := sorted(granted - set(SCOPES)):
+    if more := sorted(who.granted - set(SCOPES)):
         yield warn("scopes", f"{', '.join(more)}: not needed; remove from the app")
-    if granted == set(SCOPES):
+    if who.granted == set(SCOPES):
         yield ok("scopes", f"exactly the {len(SCOPES)} that the bot needs")
 
 
@@ -132,10 +140,12 @@ def channels(deployment: Deployment, who: Identified) -> Iterator[Finding]:
     wanted = channels_of(deployment.policy)
     named = list_channels(deployment.client) if any(ref.startswith("#") for ref in wanted) else {}
     used = _ids_in_use(deployment, wanted)
+    reads_private = "groups:read" in who.granted
     bad = 0
     for ref in sorted(wanted):
-        found = named.get(ref) if ref.startswith("#") else _channel(deployment.client, ref)
-        for finding in _channel_findings(ref, found, used.get(ref), who.invite):
+        by_name = ref.startswith("#")
+        found = named.get(ref) if by_name else _channel(deployment.client, ref, reads_private)
+        for finding in _channel_findings(ref, found, used.get(ref), who.invite, reads_private):
             bad += 1
             yield finding
     if not bad:
@@ -162,23 +172,34 @@ def _kept(deployment: Deployment, read: Callable[[], Mapping[str, str]]) -> Mapp
         return {}  # reported under "database"
 
 
-def _channel(client: WebClient, channel: str) -> Mapping[str, Any] | None:
+def _channel(client: WebClient, channel: str, reads_private: bool) -> Mapping[str, Any] | None:
     try:
         found: Mapping[str, Any] = call(client, "conversations.info", channel=channel)["channel"]
     except SystemRefused as error:
-        if error.code != "channel_not_found":
+        hidden = "channel_not_found" if reads_private else "missing_scope"
+        if error.code not in ("channel_not_found", hidden):
             raise
         return None
     return found
 
 
 def _channel_findings(
-    ref: str, found: Mapping[str, Any] | None, used: str | None, invite: str
+    ref: str,
+    found: Mapping[str, Any] | None,
+    used: str | None,
+    invite: str,
+    reads_private: bool,
 ) -> Iterator[Finding]:
     """Yields the reasons why the bot can't post there or posts elsewhere, and the other readers."""
     subject = f"channel {ref}"
+    if found is None and not reads_private and not ref.startswith("#"):
+        advice = f"type {invite} there if it is private, which only groups:read can check"
+        yield warn(subject, f"can't be looked up: {advice}")
+        return
     if found is None:
         advice = f"create it, or type {invite} there if it is private"
+        if not reads_private:
+            advice = "create it, or name it by its id if it is private, because of groups:read"
         yield fail(subject, f"not found: {advice}{f' (the bot still uses {used})' if used else ''}")
         return
     if found.get("is_archived"):

@@ -44,7 +44,17 @@ def list_channels(client: WebClient) -> Found:
 
 
 def _every(client: WebClient) -> list[Mapping[str, Any]]:
-    kinds = "public_channel,private_channel"
+    """The public and private channels; only the public ones if the app was installed without
+    `groups:read`, which is optional."""
+    try:
+        return _of_kinds(client, "public_channel,private_channel")
+    except SystemRefused as refused:
+        if refused.code != "missing_scope":
+            raise
+        return _of_kinds(client, "public_channel")
+
+
+def _of_kinds(client: WebClient, kinds: str) -> list[Mapping[str, Any]]:
     listed = pages(client, "conversations.list", types=kinds, limit=PAGE)
     return [channel for page in listed for channel in page.get("channels", [])]
 
@@ -103,7 +113,9 @@ class Channels:
         if found := known or self._moved(ref, ""):
             return found
         raise SystemRefused(
-            "channel_not_found", f"create {ref}, or invite the bot there if it is private"
+            "channel_not_found",
+            f"create {ref}, or, if it is private, invite the bot there; without the scope"
+            " groups:read, name it by its id",
         )
 
     def _moved(self, ref: str, was: str) -> str:

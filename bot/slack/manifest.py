@@ -21,7 +21,14 @@ SCOPES: Mapping[str, str] = {
     "groups:read": "find private channels that roles.toml names by name",
     "files:write": "send a lead the audit log as a CSV file",
 }
-"""Every scope that the bot's token has, with its purpose."""
+"""Every scope of the app, with its purpose."""
+
+OPTIONAL: Mapping[str, str] = {
+    "groups:read": "name private channels in roles.toml by their id",
+    "files:write": "export the audit log with `access-bot audit export`",
+}
+"""The scopes that an installation may leave out
+(https://docs.slack.dev/changelog/2026/03/16/optional-scopes), and what to do without them."""
 
 USAGE = "request [role] [2h] [reason] | list | renew | done | cancel | roles | audit | help"
 
@@ -55,7 +62,7 @@ def manifest(mode: Literal["socket", "http"], url: str | None = None) -> dict[st
             "long_description": ABOUT.format(command=slash()),
         },
         "features": _features(address),
-        "oauth_config": {"scopes": {"bot": list(SCOPES)}},
+        "oauth_config": {"scopes": {"bot": list(SCOPES), "bot_optional": list(OPTIONAL)}},
         "settings": _settings(address),
     }
 

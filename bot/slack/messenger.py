@@ -504,7 +504,13 @@ class Messenger:
         with tempfile.NamedTemporaryFile(suffix=".csv") as file:
             file.writelines(pieces)
             file.flush()
-            upload(self._client, file.name, "access-audit.csv", channel)
+            try:
+                upload(self._client, file.name, "access-audit.csv", channel)
+            except SystemRefused as refused:
+                if refused.code != "missing_scope":
+                    raise
+                why = {"note": "refused", "why": NO_FILES}
+                return self._answer({"person": person, "channel": "", **why})
         return None
 
     def answer_text(self, work: Work, text: str) -> None:
@@ -512,6 +518,12 @@ class Messenger:
 
     def _card(self, data: Data) -> RequestCard | None:
         return describe_request(self._world, data["request"])
+
+
+NO_FILES = (
+    "The app may not send files: it was installed without the scope files:write. Run"
+    " `access-bot audit export` on the command line, or install the app again with that scope."
+)
 
 
 def upload(client: WebClient, path: str, name: str, channel: str) -> None:

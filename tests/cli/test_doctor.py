@@ -16,7 +16,7 @@ from click.testing import Result
 from bot import connectors, doctor
 from bot.doctor.slack import SKEW
 from bot.sandbox import Sandbox, running_sandbox
-from bot.slack.manifest import SCOPES
+from bot.slack.manifest import OPTIONAL, SCOPES
 from storage import times
 from storage.database import Database
 from tests.bot_environment import bot_environment
@@ -74,6 +74,19 @@ def test_all_is_well_and_nothing_was_changed(installed: Path, sandbox: Sandbox) 
         "usergroups.list",
         "users.list",
     }
+
+
+def test_without_optional_scopes_it_says_what_to_do_instead(
+    installed: Path, sandbox: Sandbox
+) -> None:
+    sandbox.admin.grant_scopes([scope for scope in SCOPES if scope not in OPTIONAL])
+    text = (installed / "roles.toml").read_text().replace('"#access-security"', '"G0SECURITY"')
+    (installed / "roles.toml").write_text(text)
+    shown = run("doctor")
+    (warning,) = bad(shown)
+    assert warning.startswith("warn  channel G0SECURITY: can't be looked up: type /invite @access")
+    assert "ok    scopes: files:write is optional and not granted: export the audit" in shown.stdout
+    assert shown.exit_code == 0
 
 
 def test_it_is_the_same_as_a_process(installed: Path) -> None:
@@ -192,10 +205,17 @@ TROUBLE: dict[str, tuple[Break, list[str]]] = {
         ["warn  scopes: channels:history: not needed"],
     ),
     "scope that the check itself needs": (
-        lambda s: s.admin.grant_scopes([scope for scope in SCOPES if scope != "groups:read"]),
+        lambda s: s.admin.grant_scopes([scope for scope in SCOPES if scope != "channels:read"]),
         [
-            "FAIL  scopes: groups:read is missing",
-            "FAIL  channels: could not be checked: it needs groups:read (missing_scope)",
+            "FAIL  scopes: channels:read is missing",
+            "FAIL  channels: could not be checked: it needs channels:read (missing_scope)",
+        ],
+    ),
+    "private channel by name without the scope for it": (
+        lambda s: s.admin.grant_scopes([scope for scope in SCOPES if scope not in OPTIONAL]),
+        [
+            "FAIL  channel #access-security: not found: create it, or name it by its id if it is"
+            " private, because of groups:read"
         ],
     ),
     "not in a public channel": (

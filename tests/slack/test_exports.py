@@ -6,6 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web import SlackResponse
 
 from bot.core import effects
 from bot.core.effects import Queue
@@ -18,7 +20,8 @@ from tests.factories import BEN, LEA, Made
 class Slack:
     """A Slack that accepts everything and remembers it."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: SlackApiError | None = None) -> None:
+        self.error = error
         self.called: list[tuple[str, dict[str, Any]]] = []
         self.files: list[str] = []
 
@@ -29,11 +32,13 @@ class Slack:
         return SimpleNamespace(data={"ok": True, "channel": {"id": "D1"}, "ts": "1.0"})
 
     def files_upload_v2(self, **given: Any) -> None:
+        if self.error:
+            raise self.error
         self.files.append(given["channel"])
 
 
-def _send(made: Made, to: str) -> Slack:
-    slack = Slack()
+def _send(made: Made, to: str, error: SlackApiError | None = None) -> Slack:
+    slack = Slack(error)
     messenger = Messenger(slack, made.world)  # type: ignore[arg-type]
     made.forget_work()
     with unit(made.world) as u:
@@ -60,3 +65,19 @@ def test_a_former_lead_gets_a_refusal_instead_of_the_file(made: Made, person: st
         True,
     )
     assert made.log("request:action:refused", "actor") == [(person,)]
+
+
+def test_without_the_scope_for_files_the_lead_is_referred_to_the_command_line(made: Made) -> None:
+    answer = SlackResponse(
+        client=None,
+        http_verb="POST",
+        api_url="",
+        req_args={},
+        data={"ok": False, "error": "missing_scope", "needed": "files:write"},
+        headers={},
+        status_code=200,
+    )
+    slack = _send(made, LEA, SlackApiError("refused", answer))
+    method, said = slack.called[-1]
+    assert (method, said["channel"]) == ("chat.postMessage", LEA)
+    assert "access-bot audit export" in said["text"]

@@ -11,7 +11,7 @@ import pytest
 from bot.slack.commands import VERBS
 from bot.slack.ids import Shortcut
 from bot.slack.listeners import EVENTS, SHORTCUTS
-from bot.slack.manifest import SCOPES, USAGE, manifest
+from bot.slack.manifest import OPTIONAL, SCOPES, USAGE, manifest
 
 URL = "https://access.example.com"
 BOTH = pytest.mark.parametrize(
@@ -76,7 +76,8 @@ def test_every_scope_has_its_reason_and_dangerous_ones_are_missing(
     made: dict[str, Any],
 ) -> None:
     scopes = made["oauth_config"]["scopes"]
-    assert scopes == {"bot": list(SCOPES)}
+    assert scopes == {"bot": list(SCOPES), "bot_optional": ["groups:read", "files:write"]}
+    assert set(OPTIONAL) < set(SCOPES)
     assert all(SCOPES.values())
     assert not [
         scope

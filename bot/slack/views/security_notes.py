@@ -645,6 +645,7 @@ _CHANNEL_HINTS: Mapping[str, str] = {
     "not_in_channel": "Invite the bot there.",
     "channel_not_found": (
         "Create it, invite the bot there if it is private, or correct the channel in roles.toml."
+        " Without the scope groups:read, a private channel has to be named by its id."
     ),
     "missing_scope": "Add the scope to the app and install it again; access-bot doctor names it.",
 }
