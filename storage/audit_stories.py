@@ -18,7 +18,7 @@ from storage.database import Reads
 
 _REQUESTS = (
     "SELECT id, requester, role, systems, actions, duration, state, created_at, renews, decided_at,"
-    " decided_by, program FROM requests ORDER BY id{collate}"
+    " decided_by, program, parameters FROM requests ORDER BY id{collate}"
 )
 _VOTES = (
     "SELECT request_id, voter, at, duration, actions, tier, systems, start_at FROM votes ORDER BY"

@@ -12,7 +12,8 @@ _RECORD = ", ".join(f'a."{name}"' if name == "grant" else f"a.{name}" for name i
 
 REQUESTS = (
     "a.seq, a.at, r.id, r.requester, r.role, r.systems, r.actions, r.duration, r.reason, r.ticket,"
-    " r.renews, r.state, r.decided_at, r.decided_by, r.decision_reason, r.urgency"
+    " r.renews, r.state, r.decided_at, r.decided_by, r.decision_reason, r.urgency, r.program,"
+    " r.parameters"
 )
 _APPROVED = (
     "(SELECT MIN(a.seq) FROM audit a WHERE a.request = r.id AND a.at = r.decided_at AND a.event IN"
@@ -22,7 +23,7 @@ GRANTS = (
     f"{_APPROVED}, g.id, g.request_id, g.person, g.role, g.systems, g.actions, g.state,"
     f" g.starts_at, g.ends_at,"
     " g.started_at, g.ended_at, g.renewals, g.end_reason, g.end_by, r.decided_at, r.decided_by,"
-    " r.reason, r.ticket, g.urgency"
+    " r.reason, r.ticket, g.urgency, g.parameters"
 )
 _FROM_GRANTS = "FROM grants g JOIN requests r ON r.id = g.request_id"
 _IN_FORCE = "r.decided_at < ? AND (g.ended_at IS NULL OR g.ended_at >= ?)"

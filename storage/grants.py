@@ -16,10 +16,10 @@ from storage.states import HELD, UNFINISHED
 _COLUMNS = (
     "id, request_id, person, role, systems, actions, state, duration, starts_at, ends_at,"
     " latest_end, started_at, renewals, remind_at, end_reason, end_by, ended_at, end_words,"
-    " urgency, system_actions"
+    " urgency, system_actions, parameters"
 )
 _LEASE = "grant_id, system, connector, state, error, target, reach, actions"
-_MARKS = ", ".join("?" * 20)
+_MARKS = ", ".join("?" * 21)
 _STATES = {str(state): state for state in GrantState}
 _URGENCIES = {str(urgency): urgency for urgency in Urgency}
 """Calling the enumerations takes ten times as long, and thousands of rows are read at once."""
@@ -48,6 +48,7 @@ def insert(db: Database, g: Grant, leases: Iterable[Lease]) -> None:
         g.end_words,
         g.urgency,
         json.dumps(dict(g.system_actions)),
+        json.dumps(dict(g.parameters)),
     )
     _insert_leases(db, leases)
 
@@ -561,6 +562,7 @@ def _one(row: tuple[Any, ...] | None) -> Grant | None:
     values[6] = _STATES[row[6]]
     values[14] = EndReason(row[14]) if row[14] else None
     values[18], values[19] = _URGENCIES[row[18]], _by_system(row[19])
+    values[20] = json.loads(row[20]) if row[20] != "{}" else {}
     return Grant(*values)
 
 

@@ -11,9 +11,9 @@ from storage.database import Database, Reads
 _COLUMNS = (
     "id, requester, role, systems, actions, fingerprint, duration, reason, ticket, start_at, state,"
     " created_at, lapses_at, renews, decided_at, decided_by, decision_reason, urgency,"
-    " system_actions, program"
+    " system_actions, program, parameters"
 )
-_MARKS = ", ".join("?" * 20)
+_MARKS = ", ".join("?" * 21)
 
 
 def insert(db: Database, r: Request) -> bool:
@@ -42,6 +42,7 @@ def insert(db: Database, r: Request) -> bool:
             r.urgency,
             json.dumps(dict(r.system_actions)),
             r.program,
+            json.dumps(dict(r.parameters)),
         )
         == 1
     )
@@ -333,6 +334,7 @@ def _one(row: tuple[Any, ...] | None) -> Request | None:
     values = list(row)
     values[3], values[4] = tuple(json.loads(row[3])), tuple(json.loads(row[4]))
     values[10], values[17] = RequestState(row[10]), Urgency(row[17])
+    values[20] = json.loads(row[20])
     values[18] = {system: tuple(actions) for system, actions in json.loads(row[18]).items()}
     return Request(*values)
 

@@ -29,6 +29,13 @@ from bot.operations.requests.request_access import AlreadyHeld, AlreadyPending, 
 @click.argument("user")
 @click.argument("reason", nargs=-1, required=True)
 @click.option("--duration", help="For how long, such as 30m; by default as long as possible.")
+@click.option(
+    "--parameter",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter of the role; repeat it for each.",
+)
 @click.option("--drill", is_flag=True, help="It is a drill: the access is real.")
 @json_option
 @yes_option
@@ -37,6 +44,7 @@ def emergency(
     user: str,
     reason: tuple[str, ...],
     duration: str | None,
+    parameters: tuple[str, ...],
     drill: bool,
     as_json: bool,
     yes: bool,
@@ -49,7 +57,8 @@ def emergency(
     with opened("emergency", gives=True) as base:
         person = person_known(base.world, user)
         words = " ".join(reason)
-        call = Call(person, role, words, _seconds(base.world, duration), drill, actor())
+        length, values = _seconds(base.world, duration), _values(parameters)
+        call = Call(person, role, words, length, drill, actor(), parameters=values)
         known = find_person(base.world, person)
         name = clean(known.name) if known else person
         what = "a drill of an emergency" if drill else "an emergency"
@@ -70,6 +79,13 @@ def _seconds(world: Context, duration: str | None) -> int | None:
         return parse_span(duration, world.now(), "UTC") if duration else None
     except BadDuration as bad:
         raise Wrong(f"--duration: {bad}") from bad
+
+
+def _values(parameters: tuple[str, ...]) -> dict[str, str]:
+    pairs = [each.partition("=") for each in parameters]
+    if len({name for name, equals, _ in pairs if equals}) < len(pairs):
+        raise Wrong("--parameter: write NAME=VALUE, once for each name.")
+    return {name: value for name, _, value in pairs}
 
 
 def _refusal(outcome: AlreadyHeld | AlreadyPending | Waiting | Refused, name: str) -> str:

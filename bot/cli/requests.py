@@ -194,4 +194,5 @@ def _as_json(request: Request) -> dict[str, object]:
         "decision_reason": request.decision_reason,
         "urgency": request.urgency,
         "program": request.program,
+        "parameters": dict(request.parameters),
     }

@@ -1,9 +1,20 @@
-"""Finds actions that are broad by their name, on every kind of system."""
+"""Finds actions that are broad by their name, and writes parameters into actions, on every kind of
+system."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import quote
+
+from bot.core.parameters import substitute
+
+
+def fill_encoded(action: str, values: Mapping[str, str]) -> str:
+    """The action with values that are percent-encoded, except for the unreserved characters of RFC
+    3986 section 2.3: they can't end the place in which they stand."""
+    return substitute(action, values, lambda value: quote(value, safe=""))
+
 
 Broad = Sequence[tuple[re.Pattern[str], str]]
 """Patterns of actions and their warnings. The first match counts."""

@@ -13,6 +13,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from bot.connectors.actions import fill_encoded
 from bot.connectors.base import ConnectorDeps, ConnectorKind, fingerprint
 from bot.connectors.redaction import LEAST_SECRET, redacted
 from bot.connectors.settings import Span, SystemTable, Text, checking, refuse_wrong, timeout
@@ -157,6 +158,7 @@ KIND = ConnectorKind(
     make=Command,
     table=CommandTable,
     wrong_settings=_wrong_settings,
+    fill=fill_encoded,
     shown=frozenset({"argv", "timeout"}),
     warnings=("secret-in-argv",),
     lint=_lint,

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 from urllib.parse import urlsplit
 
+from bot.connectors.actions import fill_encoded
 from bot.connectors.base import Abilities, ConnectorDeps, ConnectorKind, ObservedAccess
 from bot.connectors.settings import Secret, SystemTable, Text
 from bot.connectors.transport.urls import checked_base
@@ -107,5 +108,6 @@ KIND = ConnectorKind(
     lint=_lint,
     settings_identify=False,
     wrong_action=_wrong_scope,
+    fill=fill_encoded,
     abilities=Abilities(in_our_rows=True, ends_together=True, checks_tokens=True, reports_use=True),
 )

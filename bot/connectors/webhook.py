@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
+from bot.connectors.actions import fill_encoded
 from bot.connectors.base import ConnectorDeps, ConnectorKind, fingerprint
 from bot.connectors.settings import Secret, Span, SystemTable, Text, checking, refuse_wrong, timeout
 from bot.connectors.transport.document import (
@@ -119,6 +120,7 @@ KIND = ConnectorKind(
     make=Webhook,
     table=WebhookTable,
     wrong_settings=_wrong_settings,
+    fill=fill_encoded,
     shown=frozenset({"url", "timeout", "private"}),
     warnings=("link-local",),
     lint=_lint,

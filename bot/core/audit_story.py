@@ -22,6 +22,7 @@ class RequestRow(NamedTuple):
     decided_at: int | None
     decided_by: str | None
     program: str
+    parameters: str
 
 
 class VoteRow(NamedTuple):
@@ -229,6 +230,7 @@ def _request(c: _Comparison, request: RequestRow) -> None:
             duration=(request.duration, _detail(record).get("duration")),
             renewed_grant=(request.renews or "", record.grant),
             program=(request.program, _detail(record).get("program", "")),
+            parameters=(parsed_detail(request.parameters), _detail(record).get("parameters", {})),
         )
     _decisions(c, request, what)
     given = _given(c)

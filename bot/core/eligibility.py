@@ -2,6 +2,7 @@
 start. The person's other access and the form of the answer are decided elsewhere."""
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bot.core.approval import LATEST_START, Refused
@@ -9,6 +10,7 @@ from bot.core.audit import without_unstorable
 from bot.core.durations import format_duration
 from bot.core.model import Directory, Person
 from bot.core.names import slash
+from bot.core.parameters import bound
 from bot.core.programs import Program
 from bot.core.roles import Policy, Role, ticket_matches
 
@@ -33,6 +35,7 @@ class Ask:
     channel: str = ""
     answer_url: str = field(default="", repr=False)
     program: Program | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_role(policy: Policy, name: str) -> Role | Refused:
@@ -84,6 +87,7 @@ def check_words(role: Role, ask: Ask, now: int) -> Refused | None:
         or check_reason(ask.reason)
         or _check_ticket(role, ask.ticket)
         or _check_start(ask.start_at, now)
+        or _check_parameters(role, ask.parameters)
     )
 
 
@@ -125,6 +129,11 @@ def _check_ticket(role: Role, ticket: str) -> Refused | None:
         return None
     text = f"“{_short(ticket)}” does not match" if ticket else "is missing"
     return Refused(f"{role.name} needs a ticket like {role.ticket}; it {text}.", "ticket")
+
+
+def _check_parameters(role: Role, values: Mapping[str, str]) -> Refused | None:
+    found = bound(role, values)
+    return found if isinstance(found, Refused) else None
 
 
 def _check_start(start_at: int | None, now: int) -> Refused | None:

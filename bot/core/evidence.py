@@ -112,6 +112,15 @@ def listed(text: str) -> str:
     return ", ".join(map(str, found)) if isinstance(found, list) else text
 
 
+def pairs(text: str) -> str:
+    """The names and values of a table that is stored as JSON, for a cell."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    return ", ".join(f"{k}={v}" for k, v in found.items()) if isinstance(found, dict) else text
+
+
 def moment(at: int | None) -> str:
     """RFC 3339 in UTC; empty for None."""
     return "" if at is None else rfc3339(at)

@@ -157,6 +157,8 @@ class Request:
     system_actions: SystemActions = field(default_factory=dict)
     program: str = ""
     """The name of the program that made it for the requester, "" where they made it themselves."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The values of the role's parameters, which the actions contain already."""
 
     def actions_of(self, system: str) -> tuple[str, ...]:
         """The actions that are requested on this system."""
@@ -237,6 +239,7 @@ class Grant:
     end_words: str = ""
     urgency: Urgency = Urgency.ORDINARY
     system_actions: SystemActions = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     def actions_of(self, system: str) -> tuple[str, ...]:
         """The actions that it gives on this system."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.core.durations import format_duration
+from bot.core.parameters import described
 from bot.core.retention import Retention
 from bot.core.roles import Policy, Role
 from bot.core.rules import Tickets
@@ -86,6 +87,7 @@ def _rules(role: Role) -> dict[str, Any]:
         "escalation": str(role.escalation) if role.escalation else None,
         "emergency": str(role.emergency) if role.emergency else None,
         "renewal_quota": str(role.renewal_quota) if role.renewal_quota else None,
+        "parameters": described(role.parameters) or None,
         "system_actions": [
             f"{system}: {action}"
             for system, actions in role.system_actions.items()
@@ -231,6 +233,7 @@ _RULES: Mapping[str, tuple[Judge, Show]] = {
     "escalation": (_given, _said),
     "emergency": (_given, _said),
     "renewal_quota": (_taken, _said),
+    "parameters": (_taken, _said),
     "system_actions": (_added, _said),
 }
 _OTHER: Mapping[str, tuple[Judge, Show]] = {

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bot.core.approval import nobody_can_decide
+from bot.core.approval import Refused, nobody_can_decide
 from bot.core.authority import Authority
 from bot.core.criteria import (
     BUDGET,
@@ -24,6 +24,7 @@ from bot.core.criteria import (
 )
 from bot.core.emergency import as_emergency
 from bot.core.model import Directory, Person, Urgency, folded, is_recent
+from bot.core.parameters import check_values
 from bot.core.policy_changes import Change, changes, summary
 from bot.core.roles import Policy, Role, rule_references, ticket_matches
 from bot.core.rules import DenyRule
@@ -92,6 +93,7 @@ class PastRequest:
     renewals: Renewals | None = None
     quota_per: str = ""
     bundle: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,7 @@ class Replay:
             own,
             past.duration,
             ticket_matches(role, past.ticket),
+            _wrong_values(role, past) is None,
             looked_up and (looked_up[0], is_recent(looked_up[1], past.at, COUNTS_FOR)),
             tuple(facts["groups"]),
             tuple(facts.get("unknown", ())),
@@ -224,6 +227,8 @@ class Replay:
     def _judged(self, role: Role, past: PastRequest, facts: Facts, by: _Own) -> Replayed:
         if why := self._not_of_its_kind(role, past):
             return Replayed(Result.REFUSED, why)
+        if (wrong := _wrong_values(role, past)) is not None:
+            return Replayed(Result.REFUSED, wrong.reason)
         role, asked = _as_its_kind(role, past), Asked(past.person, past.duration, past.ticket)
         unsure = [rule for rule in role.deny if facts.directory.unresolved(rule.members)]
         certain = tuple(rule for rule in role.deny if rule not in unsure)
@@ -311,6 +316,11 @@ def _is(ref: str, person: Person) -> bool:
 def _hours(role: Role) -> tuple[Hours, ...]:
     every = [rule.hours for rule in role.deny] + [rule.hours for rule in role.auto_approve]
     return tuple(dict.fromkeys(hours for hours in every if hours is not None))
+
+
+def _wrong_values(role: Role, past: PastRequest) -> Refused | None:
+    """Refuses a request without good values for the parameters that the role has here."""
+    return check_values(role, past.parameters) if role.parameters else None
 
 
 def _as_its_kind(role: Role, past: PastRequest) -> Role:

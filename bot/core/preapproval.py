@@ -92,7 +92,7 @@ def lost(
         return "the account of the person who gave it no longer counts"
     if given.giver not in entitled:
         return "the person who gave it may no longer decide"
-    if given.fingerprint != role.fingerprint:
+    if given.fingerprint != role.general_fingerprint:
         return "the role was changed in roles.toml"
     return None
 

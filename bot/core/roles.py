@@ -21,6 +21,7 @@ from bot.core.rules import (
     Emergency,
     Escalation,
     OnCall,
+    Parameter,
     Quota,
     Tickets,
     Tier,
@@ -28,6 +29,10 @@ from bot.core.rules import (
 from bot.core.streams import Stream
 from bot.core.weekly import WeeklyTime
 from bot.core.working_hours import Hours
+
+Fill = Callable[[str, Mapping[str, str]], str]
+"""Writes the values of parameters into an action, quoted. Raises ValueError with the end of a
+sentence for a value that can't stand there."""
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -136,13 +141,21 @@ class Role:
     """Renewals of one person that nobody has to approve."""
     system_actions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The actions for each of its systems, where these differ; else `actions` are for all."""
+    parameters: tuple[Parameter, ...] = ()
+    """The values that a request has to give."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """The values of one request, which its actions contain."""
+    general: str = ""
+    """The fingerprint of the role without values, where it has some."""
+    fill: Mapping[str, Fill] = field(default_factory=dict, repr=False, compare=False)
+    """By system, the function that writes values into its actions."""
     is_ticket: Callable[[str], bool] = field(default=no_ticket, repr=False, compare=False)
     """Whether a whole text matches `ticket`; takes time in proportion to the lengths of both."""
 
     @property
     def fingerprint(self) -> str:
         """Changes when the parts that an approver saw change: the systems and their settings, the
-        actions, the number of approvals in each tier."""
+        actions, the number of approvals in each tier, the parameters and their values."""
         return _fingerprint(
             self.systems,
             self.reach,
@@ -150,7 +163,18 @@ class Role:
             self.approvals,
             *((tuple((t.name, t.approvals) for t in self.tiers),) if self.tiers else ()),
             *((tuple(self.system_actions.items()),) if self.system_actions else ()),
+            *((self._parameters,) if self.parameters else ()),
         )
+
+    @property
+    def _parameters(self) -> tuple[object, ...]:
+        known = tuple((each.name, each.pattern, each.choices) for each in self.parameters)
+        return known, tuple(sorted(self.values.items()))
+
+    @property
+    def general_fingerprint(self) -> str:
+        """The fingerprint of the role for all values."""
+        return self.general or self.fingerprint
 
     def auto_approval(self, name: str) -> AutoApproval | None:
         """The auto-approval rule of this name."""
@@ -241,6 +265,9 @@ class SystemKind:
     """Returns the problem of a role's action, "" without one. Calls no system."""
     broad_action: Callable[[str], str] = _fine
     """Returns the reason why an action may give more than needed, "" where none is known."""
+
+    fill: Fill | None = None
+    """Writes values of parameters into an action; None where actions can't have any."""
 
     warnings: tuple[str, ...] = ()
     """The names of the warnings that `lint` and `lint_role` give."""

@@ -3,6 +3,7 @@ escalation, emergencies, on-call duty, tickets and onboarding. All durations are
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -43,6 +44,28 @@ def _people(refs: tuple[str, ...]) -> str:
 
 def _listed(name: str, *conditions: str) -> str:
     return f"{name}: {'; '.join(each for each in conditions if each)}"
+
+
+def _no_value(_value: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A value that a request for the role has to give: one of `choices`, or one that `pattern`
+    matches as a whole, which `is_match` says."""
+
+    name: str
+    pattern: str = ""
+    choices: tuple[str, ...] = ()
+    is_match: Callable[[str], bool] = field(default=_no_value, repr=False, compare=False)
+
+    def takes(self, value: str) -> bool:
+        """Whether this is one of the values."""
+        return value in self.choices if self.choices else self.is_match(value)
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(self.choices)}" if self.choices else f"like {self.pattern}"
 
 
 @dataclass(frozen=True, slots=True)

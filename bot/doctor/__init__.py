@@ -15,6 +15,7 @@ from bot.connectors.health import problems_of
 from bot.core.durations import format_duration
 from bot.core.errors import AccessBotError, ConfigError, SchemaMismatch, StorageUnavailable
 from bot.core.model import Source
+from bot.core.parameters import known_actions
 from bot.core.plurals import counted
 from bot.core.roles import Policy
 from bot.doctor.anchors import anchors
@@ -117,7 +118,7 @@ def systems(deployment: Deployment) -> Iterator[Finding]:
 def _wrong(policy: Policy, connectors: Systems, name: str) -> list[str] | None:
     """Lists the problems of a system and of its roles; None if its connector has no live check."""
     using = [role for role in policy.roles.values() if name in role.systems]
-    roles = {role.name: role.actions_of(name) for role in using}
+    roles = {role.name: known_actions(role, name) for role in using}
     return problems_of(connectors, policy.systems[name], roles)
 
 

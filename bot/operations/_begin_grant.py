@@ -29,6 +29,7 @@ def begin_grant(u: UnitOfWork, role: Role, request: Request, terms: Terms, by: s
         latest_end=starts_at + role.max_total,
         urgency=request.urgency,
         system_actions=terms.system_actions,
+        parameters=request.parameters,
     )
     grants.insert(u.db, grant, [_lease(grant, u.policy.systems[name]) for name in grant.systems])
     if later:
@@ -55,6 +56,11 @@ def system_actions_on_record(each: SystemActions) -> dict[str, Any]:
     """The actions of each system for a record; empty where they do not differ."""
     listed = {system: list(actions) for system, actions in each.items()}
     return {"system_actions": listed} if listed else {}
+
+
+def parameters_on_record(request: Request) -> dict[str, Any]:
+    """The values of a request for its record; empty where its role has no parameters."""
+    return {"parameters": dict(request.parameters)} if request.parameters else {}
 
 
 def _lease(grant: Grant, system: System) -> Lease:

@@ -19,7 +19,7 @@ def new_request(
     urgency: Urgency = Urgency.ORDINARY,
     program: Program | None = None,
 ) -> Request:
-    """A pending request, which the caller stores."""
+    """A pending request, which the caller stores. A role with parameters must have its values."""
     return Request(
         id=program.request if program else new_id("r"),
         requester=requester,
@@ -38,4 +38,5 @@ def new_request(
         renews=renews,
         urgency=urgency,
         program=program.name if program else "",
+        parameters=role.values,
     )

@@ -17,6 +17,7 @@ from bot.core.effects import Effect, Queue
 from bot.core.emergency import as_emergency
 from bot.core.model import Directory, Grant, Person, Request, Source, is_recent
 from bot.core.onboarding import RampRights, as_for, asked_for, rights_of
+from bot.core.parameters import bound
 from bot.core.roles import Policy, Role
 from bot.operations._repeats import MOST_APART, counted
 from bot.operations._unwritten import UnwrittenEnds
@@ -167,8 +168,13 @@ class Snapshot:
         role = self.policy.roles.get(about.role)
         if role is None or not about.urgency:
             requester = about.requester if isinstance(about, Request) else about.person
-            return self.role_for(about.role, requester)
-        return as_emergency(role, about.urgency, about.duration, self.policy.workspace.leads)
+            role = self.role_for(about.role, requester)
+        else:
+            leads = self.policy.workspace.leads
+            role = as_emergency(role, about.urgency, about.duration, leads)
+        with_values = bound(role, about.parameters) if role else None
+        # Values that the role no longer takes leave it as it is: its fingerprint differs then.
+        return role if isinstance(with_values, Refused) else with_values
 
     def authority(
         self, request: Request | None = None, directory: Directory | None = None

@@ -9,6 +9,7 @@ from bot.core.durations import format_duration
 from bot.core.feedback import Feedback
 from bot.core.model import Person
 from bot.core.names import slash
+from bot.core.parameters import FIELD
 from bot.operations._unit_of_work import Context
 from bot.operations.absence.come_back import come_back
 from bot.operations.emergencies.sign_review import check_signer, end_emergency
@@ -270,6 +271,7 @@ def ask_again(ctx: ListenerContext, click: Click, person: Person) -> None:
         Field.DURATION: format_duration(request.duration),
         Field.REASON: request.reason,
         Field.TICKET: request.ticket,
+        **{FIELD + name: value for name, value in request.parameters.items()},
     }
     roles = describe_person(ctx.world, person.id).roles
     refresh_person(ctx, person)

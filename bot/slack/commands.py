@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from bot.core.absence import read_until
 from bot.core.approval import Refused
-from bot.core.durations import BadDuration
+from bot.core.durations import BadDuration, format_duration
 from bot.core.eligibility import Ask, find_role
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Grant, Person, Request
@@ -64,6 +64,7 @@ from bot.slack.context import (
     open_view,
     refresh_person,
 )
+from bot.slack.ids import Field
 from bot.slack.onboarding import onboard
 from bot.slack.payloads import Command, unescape
 from bot.slack.response_urls import is_slacks
@@ -131,16 +132,30 @@ def _unknown(ctx: ListenerContext, person: Person, word: str) -> Message:
 # --- asking
 
 
-def open_form(ctx: ListenerContext, said: Command, person: Person) -> Message | None:
-    """Opens the request form with the roles that this person may ask for."""
+def open_form(
+    ctx: ListenerContext,
+    said: Command,
+    person: Person,
+    role: str = "",
+    typed: Mapping[str, str] | None = None,
+) -> Message | None:
+    """Opens the request form with the roles that this person may ask for. `role` is chosen already,
+    and `typed` fills its inputs."""
     roles = describe_person(ctx.world, person.id).roles
-    shown = open_view(ctx, said.trigger, request_modal.render(roles, None, None))
+    chosen = next((each for each in roles if each.name == role), None)
+    shown = open_view(ctx, said.trigger, request_modal.render(roles, chosen, typed))
     refresh_person(ctx, person)
     return (
         None
         if shown
         else answers.refused(TOO_LATE + f" Or write: {slash()} request ROLE [DURATION] REASON")
     )
+
+
+def _typed(duration: int | None, reason: str) -> dict[str, str]:
+    """What was typed in a command, for the form that asks for parameters, too."""
+    length = format_duration(duration) if duration is not None else ""
+    return {str(Field.DURATION): length, str(Field.REASON): reason}
 
 
 def _words(
@@ -173,6 +188,8 @@ def request(ctx: ListenerContext, said: Command, person: Person) -> Message | No
         return words
     word, duration, reason = words
     role = ctx.world.policy().roles.get(word)
+    if role is not None and role.parameters:
+        return open_form(ctx, said, person, role.name, _typed(duration, reason))
     url = said.response_url if is_slacks(said.response_url, ctx.client.base_url) else ""
     ticket = _ticket_in(role, reason)
     ask = Ask(person.id, word, reason, duration, ticket, channel=said.channel, answer_url=url)
@@ -189,15 +206,25 @@ def emergency(ctx: ListenerContext, said: Command, person: Person) -> Message | 
     if isinstance(words, dict):
         return words
     word, duration, reason = words
+    role = ctx.world.policy().roles.get(word)
+    if role is not None and role.parameters:
+        return _emergency_form(ctx, said, person, role.name, _typed(duration, reason))
     call = Call(person.id, word, reason, duration, channel=said.channel)
     first = needs_lookup(ctx.world, person)
     outcome = do_once(ctx.world, said.key, lambda w: start_emergency(w, call, first))
     return emergency_answer(ctx, outcome) or show_list(ctx, said, person)
 
 
-def _emergency_form(ctx: ListenerContext, said: Command, person: Person) -> Message | None:
+def _emergency_form(
+    ctx: ListenerContext,
+    said: Command,
+    person: Person,
+    role: str = "",
+    typed: Mapping[str, str] | None = None,
+) -> Message | None:
     roles = emergency_roles(ctx.world, person.id)
-    shown = open_view(ctx, said.trigger, emergency_modal.render(roles))
+    chosen = next((each for each in roles if each.name == role), None)
+    shown = open_view(ctx, said.trigger, emergency_modal.render(roles, chosen, typed))
     refresh_person(ctx, person)
     hint = f" Or write: {slash()} emergency ROLE [DURATION] REASON"
     return None if shown else answers.refused(TOO_LATE + hint)

@@ -10,6 +10,7 @@ from bot.core.durations import BadDuration
 from bot.core.eligibility import Ask
 from bot.core.model import Person
 from bot.core.names import slash
+from bot.core.parameters import FIELD, is_parameter
 from bot.core.spans import parse_span
 from bot.operations._unit_of_work import Context
 from bot.operations.emergencies.sign_review import sign_review as sign
@@ -82,11 +83,20 @@ def request(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
             form, refuse_action(ctx.world, person.id, "request", refused, role=role, reason=reason)
         )
     ticket = form.texts.get(Field.TICKET, "").strip()
-    ask = Ask(person.id, role, reason, duration, ticket, start_at)
+    ask = Ask(person.id, role, reason, duration, ticket, start_at, parameters=_parameters(form))
     note = understood.default_note(reason) if duration is None else ""
     first = needs_lookup(ctx.world, person)
     outcome = do_once(ctx.world, form.key, lambda world: request_access(world, ask, first))
     return _asked(ctx, form, outcome, note)
+
+
+def _parameters(form: Submission) -> dict[str, str]:
+    """The values of the inputs for parameters."""
+    return {
+        name.removeprefix(FIELD): value.strip()
+        for name, value in form.texts.items()
+        if is_parameter(name)
+    }
 
 
 def _asked(ctx: ListenerContext, form: Submission, outcome: Outcome | Repeated, note: str) -> Reply:
@@ -138,7 +148,7 @@ def emergency(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
             refuse_action(ctx.world, person.id, "emergency", refused, role=role, reason=reason),
         )
     is_drill = emergency_modal.IS_DRILL in form.choices.get(Field.DRILL, ())
-    call = Call(person.id, role, reason, duration, is_drill)
+    call = Call(person.id, role, reason, duration, is_drill, parameters=_parameters(form))
     first = needs_lookup(ctx.world, person)
     outcome = do_once(ctx.world, form.key, lambda world: start_emergency(world, call, first))
     return _called(ctx, form, outcome)

@@ -12,6 +12,7 @@ from bot.core.approval import Refused
 from bot.core.audit import rfc3339
 from bot.core.durations import BadDuration, parse_duration
 from bot.core.model import Grant
+from bot.core.parameters import is_parameter
 from bot.core.programs import ApiToken
 from bot.operations._unit_of_work import OUTDATED
 from bot.operations.programs.request_by_program import (
@@ -126,11 +127,18 @@ def _duration(key: str, value: Any) -> int:
         raise Wrong(f'{key} must be a duration like "30m" or "2h"') from None
 
 
+def _texts(key: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        raise Wrong(f"{key} must be an object whose values are strings")
+    return value
+
+
 _READ: Mapping[str, Callable[[str, Any], Any]] = {
     "role": _text,
     "duration": _duration,
     "reason": _text,
     "ticket": _text,
+    "parameters": _texts,
 }
 
 
@@ -170,7 +178,7 @@ def _refused(refused: Refused, known: bool) -> Answer:
         return _error(429, "too_many_requests", refused.reason, (b"retry-after", again))
     if not known:
         return _error(404, "not_found", refused.reason)
-    if refused.field in INPUTS:
+    if refused.field in INPUTS or is_parameter(refused.field):
         return _invalid(refused.reason)
     return _error(403, "access_denied", refused.reason)
 

@@ -30,7 +30,8 @@ CREATE TABLE requests (
   ticket TEXT NOT NULL, start_at BIGINT, state TEXT NOT NULL, created_at BIGINT NOT NULL,
   lapses_at BIGINT NOT NULL, renews TEXT, decided_at BIGINT, decided_by TEXT,
   decision_reason TEXT NOT NULL, urgency TEXT NOT NULL DEFAULT '',
-  system_actions TEXT NOT NULL DEFAULT '{{}}', program TEXT NOT NULL DEFAULT ''
+  system_actions TEXT NOT NULL DEFAULT '{{}}', program TEXT NOT NULL DEFAULT '',
+  parameters TEXT NOT NULL DEFAULT '{{}}'
 );
 CREATE UNIQUE INDEX requests_one_pending ON requests (requester, role) WHERE state = 'pending';
 CREATE INDEX requests_pending ON requests (lapses_at) WHERE state = 'pending';
@@ -93,7 +94,7 @@ CREATE TABLE grants (
   latest_end BIGINT NOT NULL, started_at BIGINT, renewals INTEGER NOT NULL, remind_at BIGINT,
   end_reason TEXT, end_by TEXT, ended_at BIGINT, clock INTEGER NOT NULL DEFAULT 0,
   end_words TEXT NOT NULL DEFAULT '', urgency TEXT NOT NULL DEFAULT '',
-  system_actions TEXT NOT NULL DEFAULT '{{}}'
+  system_actions TEXT NOT NULL DEFAULT '{{}}', parameters TEXT NOT NULL DEFAULT '{{}}'
 );
 CREATE INDEX grants_begin ON grants (starts_at) WHERE state = 'scheduled';
 CREATE INDEX grants_starting ON grants (ends_at) WHERE state = 'starting';

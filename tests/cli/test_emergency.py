@@ -38,6 +38,16 @@ def test_it_starts_at_once_and_says_until_when(shop: Shop) -> None:
     assert actor.startswith("os:") and reason == "the shop is down"
 
 
+def test_it_takes_parameters(shop: Shop) -> None:
+    more = '\n[roles.shop-admin.parameters]\ncustomer = "^[0-9]+$"\n'
+    tables = {"shop_admin": 'actions = ["a:{customer}"]\n' + TABLES["shop_admin"] + more}
+    Path("roles.toml").write_text(policy_text(**tables))
+    assert "needs customer" in run(*call("shop-admin")).stderr
+    assert "NAME=VALUE" in run(*call("shop-admin", "--parameter", "customer")).stderr
+    assert run(*call("shop-admin", "--parameter", "customer=7")).exit_code == 0
+    assert shop.made.rows("SELECT actions FROM grants") == [('["a:7"]',)]
+
+
 def test_a_drill_shorter_and_as_json(shop: Shop) -> None:
     shown = run(*call("shop-admin", "--drill", "--duration", "30m", "--json"))
     assert shown.exit_code == 0, shown.stderr

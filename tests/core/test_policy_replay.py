@@ -50,7 +50,18 @@ duration = "2h"
 """
 STAGE = {"kind": Kind.STAGE, "bundle": "new"}
 
+CUSTOMER = """actions = ["a:{customer}"]
+[roles.shop-admin.parameters]
+customer = "^[0-9]+$"
+"""
+
 CASES: dict[str, tuple[str, dict[str, Any], Replayed]] = {
+    "a value that matches": (CUSTOMER, {"parameters": {"customer": "1"}}, Replayed(Result.WAITS)),
+    "a value that does not match": (
+        CUSTOMER,
+        {"parameters": {"customer": "x"}},
+        Replayed(Result.REFUSED, "shop-admin needs customer, like ^[0-9]+$; “x” does not match."),
+    ),
     "a renewal within the budget": (
         "max_renewals = 3",
         RENEWAL,

@@ -61,6 +61,13 @@ def test_the_first_line_names_the_program_that_asked() -> None:
     assert said.strip().endswith("(orders-read) for 1h through the program deploy-job.")
 
 
+def test_the_first_line_has_the_values_of_parameters() -> None:
+    card = a_card(request=a_request(parameters={"customer": "4711", "table": "orders"}))
+    first = approval_message.render(card, NOW)["blocks"][0]
+    said = words({"blocks": [first]})
+    assert "(orders-read) with customer 4711 and table orders for 1h." in said
+
+
 def test_the_facts_of_a_plain_request_are_one_line_and_so_are_its_criteria() -> None:
     met = tuple(replace(each, verdict=Verdict.MET) for each in a_card().criteria)
     facts = approval_message.render(a_card(criteria=met), NOW)["blocks"][2]

@@ -155,7 +155,23 @@ def test_an_owner_is_looked_up_first_and_the_program_reads_what_came_of_it(site:
     assert said == [(DAN, asks[2].token.id), (CARA, asks[1].token.id)]
 
 
+def test_a_program_gives_the_parameters_of_a_role(site: Site) -> None:
+    lines = """actions = ["customer:{customer}"]
+[roles.shop-admin.parameters]
+customer = "^[0-9]{1,8}$"
+"""
+    site.made.set_policy(shop_admin=lines)
+    program = a_program(site.made)
+    for wrong in ({}, {"parameters": {"customer": "4711\n"}}, {"parameters": {"x": "1"}}):
+        assert error(post(site, program.secret, **wrong)) == (400, "invalid_request")
+    assert post(site, program.secret, parameters={"customer": "4711"}).status_code == 201
+    ((actions,),) = site.made.rows("SELECT actions FROM requests")
+    assert json.loads(str(actions)) == ["customer:4711"]
+
+
 BODIES = {
+    "a list of parameters": {"role": "x", "reason": "x", "parameters": ["1"]},
+    "a number for a parameter": {"role": "x", "reason": "x", "parameters": {"a": 1}},
     "no role": {"reason": "x"},
     "no reason": {"role": "x"},
     "a number for a role": {"role": 1, "reason": "x"},

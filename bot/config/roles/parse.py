@@ -30,13 +30,13 @@ from bot.config.roles.schema import (
     WorkspaceTable,
 )
 from bot.config.roles.toml_lines import key_lines, line_of
-from bot.config.roles.values import ticket_validator
+from bot.config.roles.values import ticket_validator, whole_match
 from bot.config.secret_files import read_secret
 from bot.core.errors import ConfigError, Problem
 from bot.core.flags.rule import FlagSettings
 from bot.core.lifecycle import longest_run
 from bot.core.retention import Retention
-from bot.core.roles import Key, Policy, Role, System, SystemKind, Workspace, no_ticket
+from bot.core.roles import Fill, Key, Policy, Role, System, SystemKind, Workspace, no_ticket
 from bot.core.rules import (
     AutoApproval,
     Bundle,
@@ -44,6 +44,7 @@ from bot.core.rules import (
     Emergency,
     Escalation,
     OnCall,
+    Parameter,
     Stage,
     Tickets,
     Tier,
@@ -390,10 +391,25 @@ def _roles(
         name: replace(
             _role(name, role, approvals_channel, reach),
             **_actions(role, checked.system_actions.get(name)),
+            parameters=tuple(map(_parameter, role.parameters, role.parameters.values())),
+            fill=_fills(checked, role) if role.parameters else {},
         )
         for name, role in checked.roles.items()
     }
     return MappingProxyType(found)
+
+
+def _parameter(name: str, values: str | list[str]) -> Parameter:
+    if isinstance(values, list):
+        return Parameter(name, choices=tuple(values))
+    return Parameter(name, values, is_match=whole_match(values))
+
+
+def _fills(checked: Checked, role: RoleTable) -> Mapping[str, Fill]:
+    """By system of the role, the function that writes parameters into actions there."""
+    kinds = {name: checked.kinds[kind] for name, (kind, _) in checked.systems.items()}
+    named = role.systems or [str(role.system)]
+    return {name: fill for name in named if (fill := kinds[name].fill) is not None}
 
 
 def _on_call(checked: Checked) -> Mapping[str, OnCall]:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from bot.config.roles import schema
+from bot.config.roles.parameters import action_check, different_kinds, parameter_problems
 from bot.config.roles.schema import KeyProblem
 from bot.core.durations import format_duration
 from bot.core.flags.rules import RULES
@@ -195,6 +196,8 @@ def _role(checked: Checked, data: Table, name: str, table: object) -> Iterator[K
     if role is not None:
         checked.roles[name] = role
     if isinstance(table, dict):
+        written = {**table, "actions": by_system}
+        yield from (((*path, *where), text) for where, text in parameter_problems(written))
         for check_role in _ROLE_CHECKS:
             yield from (((*path, *where), text) for where, text in check_role(table, data))
         if not isinstance(by_system, dict):
@@ -223,7 +226,7 @@ def _system_actions(
             kind = checked.kinds[checked.systems[system][0]]
             if actions == [] and kind.needs_actions:
                 yield (*path, system), "must not be empty: the least that does the job"
-            for where, words in _unfit(actions, [kind.wrong_action]):
+            for where, words in _unfit(actions, [action_check(kind, role)]):
                 yield (*path, system, *where[1:]), words
 
 
@@ -268,7 +271,8 @@ def _action_problems(
     )
     if actions == [] and not may_be_none:
         yield ("actions",), "is required and must not be empty: the least that does the job"
-    wrong = list(_unfit(actions, [kind.wrong_action for kind in known.values()]))
+    yield from different_kinds(role, list(known.values()))
+    wrong = list(_unfit(actions, [action_check(kind, role) for kind in known.values()]))
     yield from wrong
     if wrong and len(connectors) > 1:
         named = " and ".join(sorted(connectors))
@@ -465,6 +469,8 @@ def _stage_role_problem(name: str, key: str, stage: schema.StageTable, data: Tab
         return ""
     if role.get("risk") == "high":
         return "has a high risk, so a stage can't give it: put it into may_ask"
+    if role.get("parameters"):
+        return "has parameters, which a stage does not have: put it into may_ask"
     if "ticket" in role:
         return "asks for a ticket, which a stage does not have: put it into may_ask"
     longest = _seconds(role, "max_duration", _DEFAULT_LONGEST)

@@ -29,6 +29,7 @@ from bot.config.roles.values import (
     Name,
     Network,
     Offset,
+    Parameter,
     Person,
     Quota,
     Secret,
@@ -141,6 +142,7 @@ class RoleTable(_Table):
     tiers: Annotated[list[TierTable], Field(max_length=10)] = []
     escalation: EscalationTable | None = None
     emergency: EmergencyTable | None = None
+    parameters: Annotated[dict[str, Parameter], Field(max_length=10)] = {}
     meant: Meant = {}
 
 

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, InstanceOf, ValidationInfo
 from pydantic_core import PydanticCustomError, SchemaError, SchemaValidator, core_schema
 
 from bot.core.durations import LONGEST, UNITS, BadDuration, find_zone
+from bot.core.parameters import is_plain
 from bot.core.retention import YEAR
 from bot.core.rules import Quota as QuotaValue
 from bot.core.rules import is_address, parse_quota
@@ -73,6 +74,12 @@ def ticket_validator(pattern: str) -> SchemaValidator:
     )
 
 
+def whole_match(pattern: str) -> Callable[[str], bool]:
+    """A function that says whether `pattern` matches a whole text, in linear time. Raises
+    SchemaError like `ticket_validator`."""
+    return ticket_validator(pattern).isinstance_python
+
+
 def _line(value: object) -> str:
     found = text(75)(value)
     if not found.isprintable() or found != found.strip():
@@ -115,9 +122,28 @@ def _ticket(value: object) -> str:
     except SchemaError:
         raise ValueError(
             f"{quoted(string(value))} is not a regular expression (back references and look-around"
-            " are not supported, because a ticket could block the bot with them)"
+            " are not supported, because a text could block the bot with them)"
         ) from None
     return found
+
+
+MOST_CHOICES, LONGEST_CHOICE = 100, 75
+"""As many as a menu of Slack has, and as long."""
+
+
+def _parameter(value: object) -> str | list[str]:
+    """A pattern, or a list of values."""
+    if not isinstance(value, list):
+        return _ticket(value)
+    if not 0 < len(value) <= MOST_CHOICES or len(set(map(str, value))) < len(value):
+        raise ValueError(f"must have 1 to {MOST_CHOICES} different values")
+    for each in value:
+        if not isinstance(each, str) or not is_plain(each) or len(each) > LONGEST_CHOICE:
+            raise ValueError(
+                f"must have values in quotes, each one line of at most {LONGEST_CHOICE} plain"
+                " characters"
+            )
+    return [str(each) for each in value]
 
 
 def _parsed(parse: Callable[[str], Parsed]) -> Callable[[object], Parsed]:
@@ -225,6 +251,7 @@ Decider = Annotated[str, BeforeValidator(_decider)]
 Deciders = Annotated[list[Decider], Field(min_length=1)]
 Zone = Annotated[str, BeforeValidator(_zone)]
 Ticket = Annotated[str, BeforeValidator(_ticket)]
+Parameter = Annotated[str | list[str], BeforeValidator(_parameter)]
 Hours = Annotated[HoursValue, InstanceOf(), BeforeValidator(_parsed(parse_hours))]
 DailyHours = Annotated[HoursValue, InstanceOf(), BeforeValidator(_parsed(parse_daily))]
 Weekly = Annotated[WeeklyTime, InstanceOf(), BeforeValidator(_parsed(parse_weekly))]

@@ -12,6 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from bot.core.parameters import places, substitute
+from bot.core.values import quoted
+
 Part = TypeVar("Part")
 
 LONGEST_NAME = 63
@@ -19,6 +22,12 @@ LONGEST_NAME = 63
 
 _TOKEN = re.compile(r" +|[A-Za-z_][A-Za-z0-9_$]*|\[\]|[(),.]")
 _WORD = re.compile(r"[a-z_][a-z0-9_$]*")
+
+_PART = re.compile(r"[a-z0-9_$]{1,63}", re.ASCII)
+"""A value that may be a part of a name."""
+
+_STAND_IN = "zqz"
+"""The beginning of names used in place of values. An action with such a name is refused."""
 
 _COLUMNS = frozenset({"SELECT", "INSERT", "UPDATE", "REFERENCES", "ALL"})
 _TABLE = _COLUMNS | {"DELETE", "TRUNCATE", "TRIGGER", "MAINTAIN"}
@@ -106,6 +115,25 @@ def problem(action: str) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+def fill(action: str, values: Mapping[str, str]) -> str:
+    """The action with values in its names. Raises ValueError for a value that is not part of a name
+    that needs no quotes, or that would change the meaning of another word."""
+    for name in places(action):
+        if not _PART.fullmatch(values[name]):
+            raise ValueError(
+                f"“{values[name]}” can't be part of a name in PostgreSQL: small letters, digits, _"
+                " and $ can"
+            )
+    filled = substitute(action, values)
+    stand_ins = {name: f"{_STAND_IN}{place}z" for place, name in enumerate(values)}
+    shape = str(parse_action(substitute(action, stand_ins)))
+    for name, stand_in in stand_ins.items():
+        shape = shape.replace(stand_in, values[name])
+    if str(parse_action(filled)) != shape:
+        raise ValueError(f"{quoted(filled)} means something else")
+    return filled
 
 
 class _Words:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from bot.connectors.actions import ADMIN, LIKE_ADMIN, Broad
 from bot.connectors.base import Connector, ConnectorDeps, ConnectorKind
-from bot.connectors.postgres.actions import problem
+from bot.connectors.postgres.actions import fill, problem
 from bot.connectors.settings import SystemTable, Text, checking
 from bot.core.roles import Settings, System
 from bot.core.values import quoted
@@ -72,5 +72,6 @@ KIND = ConnectorKind(
     wrong_settings=wrong_settings,
     shown=frozenset({"url", "address", "record"}),
     wrong_action=_wrong_action,
+    fill=fill,
     broad_action=_broad_action,
 )

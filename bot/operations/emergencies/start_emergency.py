@@ -2,7 +2,7 @@
 for one press of somebody else."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.core import effects
@@ -12,8 +12,9 @@ from bot.core.authority import OPERATOR, deciders
 from bot.core.eligibility import find_role, may_ask_at_all, no_emergencies
 from bot.core.emergency import BY, as_emergency, check_call, in_the_way, may_declare
 from bot.core.model import Directory, Grant, Request, RequestState, Urgency, as_asked
+from bot.core.parameters import bound
 from bot.core.roles import Role
-from bot.operations._begin_grant import begin_grant
+from bot.operations._begin_grant import begin_grant, parameters_on_record
 from bot.operations._criteria import denied, facts_on_record
 from bot.operations._emergency import ask_for_press, open_emergency
 from bot.operations._end_grant import withdraw
@@ -47,6 +48,7 @@ class Call:
     is_drill: bool = False
     by: str = ""
     channel: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def declared_by(self) -> str:
@@ -90,6 +92,10 @@ def start_emergency(world: Context, call: Call, look_up_first: bool = False) -> 
             )
         people.lock(u.db, call.person)  # one emergency of a person is judged after the other
         role = _terms(u, known, call)
+        if isinstance(role, Refused):
+            return u.refuse(
+                role, call.declared_by, "emergency", role=known.name, reason=call.reason
+            )
         held = grants.held_by(u.db, call.person, role.name)
         if (grant := in_the_way(held, role.max_total, u.now)) is not None:
             return AlreadyHeld(grant)
@@ -101,11 +107,13 @@ def start_emergency(world: Context, call: Call, look_up_first: bool = False) -> 
         return outcome or _open(u, role, call)
 
 
-def _terms(u: UnitOfWork, role: Role, call: Call) -> Role:
+def _terms(u: UnitOfWork, role: Role, call: Call) -> Role | Refused:
+    """The role on the terms of this emergency, with its values."""
     urgency = Urgency.DRILL if call.is_drill else Urgency.EMERGENCY
     longest = role.emergency.max_duration if role.emergency else role.max_duration
     duration = longest if call.duration is None else call.duration
-    return as_emergency(role, urgency, duration, u.policy.workspace.leads)
+    terms = as_emergency(role, urgency, duration, u.policy.workspace.leads)
+    return bound(terms, call.parameters)
 
 
 def _refusal(
@@ -149,6 +157,7 @@ def _wait(u: UnitOfWork, role: Role, call: Call) -> Waiting | Refused:
         "duration": call.duration,
         "is_drill": call.is_drill,
         "channel": call.channel,
+        "parameters": dict(call.parameters),
         "asked_at": u.now,
     }
     u.do(effects.ask(call.person, role.name, u.now + WAITS_FOR_SLACK, asked))
@@ -213,5 +222,6 @@ def _record_asked(u: UnitOfWork, request: Request, call: Call) -> None:
         request,
         reason=request.reason,
         duration=request.duration,
+        **parameters_on_record(request),
         facts=facts_on_record(u, request.requester, _directory(u, call)),
     )

@@ -15,6 +15,7 @@ from bot.core.evidence import (
     lateness,
     listed,
     moment,
+    pairs,
     policies_of,
 )
 from bot.core.flags.flag import Flag
@@ -206,12 +207,12 @@ class _Folder:
     def _requests(self) -> Iterator[Row]:
         for row in evidence.requests(self._view, *self._span):
             seq, at, request, person, role, systems, actions, duration, reason, ticket = row[:10]
-            renews, state, decided_at, decided_by, why, urgency = row[10:]
+            renews, state, decided_at, decided_by, why, urgency, program, values = row[10:]
             yield (
                 *(seq, moment(at), request, *self._who(person), self._email(person)),
                 *(role, listed(systems), listed(actions), duration, reason, ticket, renews or ""),
                 *(state, moment(decided_at), decided_by or "", self._deciders(decided_by)),
-                *(why, urgency),
+                *(why, urgency, program, pairs(values)),
             )
 
     def _grants(self, sample: Sample) -> Iterator[Row]:
@@ -225,13 +226,13 @@ class _Folder:
     def _grant(self, row: Row) -> Row:
         seq, grant, request, person, role, systems, actions, state = row[:8]
         starts_at, ends_at, started_at, ended_at, renewals, why, end_by = row[8:15]
-        decided_at, decided_by, reason, ticket, urgency = row[15:]
+        decided_at, decided_by, reason, ticket, urgency, values = row[15:]
         return (
             *(seq or "", grant, request, *self._who(person), self._email(person), role),
             *(listed(systems), listed(actions), state, moment(starts_at), moment(ends_at)),
             *(moment(started_at), moment(ended_at), renewals, why or "", end_by or ""),
             *(moment(decided_at), decided_by or "", self._deciders(decided_by)),
-            *(reason, ticket, urgency),
+            *(reason, ticket, urgency, pairs(values)),
         )
 
     def _email(self, id: str) -> str:
@@ -358,12 +359,13 @@ WHO = ("person", "name", "email")
 REQUEST_COLUMNS = (
     *("seq", "asked_at", "request", *WHO, "role", "systems", "actions", "seconds", "reason"),
     *("ticket", "renews_grant", "state", "decided_at", "decided_by", "decided_by_name"),
-    *("decision_reason", "urgency"),
+    *("decision_reason", "urgency", "program", "parameters"),
 )
 GRANT_COLUMNS = (
     *("seq", "grant", "request", *WHO, "role", "systems", "actions", "state", "starts_at"),
     *("planned_end", "started_at", "ended_at", "renewals", "end_reason", "ended_by"),
     *("decided_at", "decided_by", "decided_by_name", "reason", "ticket", "urgency"),
+    "parameters",
 )
 SAMPLE_COLUMNS = (
     *("sample", "grant", "request", "seq", "at", "event", "actor", "actor_name", "system"),

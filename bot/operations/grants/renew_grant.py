@@ -11,6 +11,7 @@ from bot.core.lifecycle import renewed_end
 from bot.core.model import Grant, GrantState, Request
 from bot.core.names import slash
 from bot.core.roles import Role
+from bot.operations._begin_grant import parameters_on_record
 from bot.operations._criteria import denied, judge_request, keep_asked
 from bot.operations._extend_grant import extend_grant
 from bot.operations._new_request import new_request
@@ -104,7 +105,7 @@ def _waiting(
     an outdated roles.toml."""
     if grant.urgency or grant.state is not GrantState.ACTIVE:
         return None
-    role = u.role_for(grant.role, grant.person)
+    role = u.role_of(grant)
     if role is None and u.outdated:
         return u.refuse(OUTDATED, grant.person, "renew", grant, reason=reason)
     if role is None:
@@ -124,7 +125,7 @@ def _renewable_role(u: UnitOfWork, grant: Grant, duration: int, reason: str) -> 
         return Refused(f"This access is {grant.state}, so it can't be renewed. Request it again.")
     if grant.ends_at <= u.now:
         return Refused("This access has ended, so it can't be renewed. Request it again.")
-    role = u.role_for(grant.role, grant.person)
+    role = u.role_of(grant)
     if role is None:
         return Refused(
             f"The role {grant.role} is no longer in roles.toml; your access ends as planned."
@@ -204,6 +205,7 @@ def _ask(
         duration=request.duration,
         renews=grant.id,
         why=why,
+        **parameters_on_record(request),
         **keep_asked(u, request, judged),
     )
     ask_deciders(u, role, request)

@@ -93,6 +93,7 @@ class _Log:
             next((kind for mark, kind in _MARKS.items() if mark in detail), Kind.ORDINARY),
             *_renewals(detail),
             str(detail.get("bundle", "")),
+            _parameters(detail),
         )
 
     def _person(self, id: str) -> Person:
@@ -102,6 +103,11 @@ class _Log:
             name, email = (found.name, found.email) if found else (id, "")
             self._people[id] = Person(id, name, email, "UTC", "", 0)
         return self._people[id]
+
+
+def _parameters(detail: Mapping[str, object]) -> Mapping[str, str]:
+    found = detail.get("parameters")
+    return found if isinstance(found, dict) else {}
 
 
 def _facts(detail: Mapping[str, object]) -> Mapping[str, Any] | None:

@@ -1,6 +1,7 @@
 """Requests a role for the owner of an API token, and reads such a request."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from bot.core.approval import Refused
 from bot.core.eligibility import Ask
@@ -32,6 +33,7 @@ class Sent:
     ticket: str
     digest: str
     key: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,15 @@ def _request(world: Context, id: str, sent: Sent) -> Outcome:
     if sent.role not in token.roles:
         return _out_of_scope(world, token, sent)
     program = Program(token.id, token.name, new_id("r"))
-    ask = Ask(token.owner, sent.role, sent.reason, sent.duration, sent.ticket, program=program)
+    ask = Ask(
+        token.owner,
+        sent.role,
+        sent.reason,
+        sent.duration,
+        sent.ticket,
+        program=program,
+        parameters=sent.parameters,
+    )
     outcome = request_access(world, ask, look_up_first=_needs_lookup(world, token.owner))
     if not isinstance(outcome, Submitted | GrantedAtOnce | Waiting):
         return outcome

@@ -99,14 +99,14 @@ def _kept(outcome: object) -> tuple[str, str] | None:
 
 def _outcome(world: Context, asked: Asked, program: Program | None = None) -> object:
     if asked.get("emergency"):
-        given = ("person", "role", "reason", "duration", "is_drill", "channel")
+        given = ("person", "role", "reason", "duration", "is_drill", "channel", "parameters")
         return start_emergency(world, Call(**{name: asked[name] for name in given}))
     if grant := asked.get("grant"):
         words = {"duration": asked["duration"], "reason": str(asked["reason"])}
         return renew_grant(
             world, str(grant), str(asked["person"]), **words, channel=asked["channel"]
         )
-    names = ("person", "role", "reason", "duration", "ticket", "start_at", "channel")
+    names = ("person", "role", "reason", "duration", "ticket", "start_at", "channel", "parameters")
     return request_access(world, Ask(**{name: asked[name] for name in names}, program=program))
 
 

@@ -15,10 +15,11 @@ from bot.core.eligibility import Ask, check_words, find_role, may_ask_at_all, ma
 from bot.core.errors import StorageUnavailable
 from bot.core.lifecycle import Move
 from bot.core.model import RULE, Grant, Request, as_asked
+from bot.core.parameters import bound
 from bot.core.preapproval import PreApproval
 from bot.core.roles import Role
 from bot.core.rules import AutoApproval
-from bot.operations._begin_grant import begin_grant, given_terms
+from bot.operations._begin_grant import begin_grant, given_terms, parameters_on_record
 from bot.operations._criteria import (
     denied,
     judge_request,
@@ -113,7 +114,7 @@ def request_access(world: Context, ask: Ask, look_up_first: bool = False) -> Out
         refused = _refusal_of_words(u, role, ask) if waits else _refusal(u, role, ask)
         if refused is not None:
             return u.refuse(refused, ask.person, "request", role=role.name, reason=ask.reason)
-        return _wait(u, role, ask) if waits else _submit(u, role, ask)
+        return _wait(u, role, ask) if waits else _submit(u, _for_values(role, ask), ask)
 
 
 def _find_role(u: UnitOfWork, ask: Ask) -> Role | Refused:
@@ -122,6 +123,12 @@ def _find_role(u: UnitOfWork, ask: Ask) -> Role | Refused:
     if isinstance(role, Refused):
         return OUTDATED if u.outdated else role
     return u.role_for(role.name, ask.person) or role
+
+
+def _for_values(role: Role, ask: Ask) -> Role:
+    """The role with the values of the request, which were checked."""
+    found = bound(role, ask.parameters)
+    return role if isinstance(found, Refused) else found
 
 
 def _facts_are_missing(u: UnitOfWork, role: Role, ask: Ask) -> bool:
@@ -174,6 +181,7 @@ def _refusal_of_words(u: UnitOfWork, role: Role, ask: Ask) -> Refused | None:
 def _wait(u: UnitOfWork, role: Role, ask: Ask) -> Waiting | Refused:
     names = ("reason", "duration", "ticket", "start_at", "channel", "answer_url")
     asked = {name: getattr(ask, name) for name in names}
+    asked["parameters"] = dict(ask.parameters)
     asked["program"] = asdict(ask.program) if ask.program else None
     return wait_for_slack(u, role, ask.person, {**asked, "asked_at": u.now})
 
@@ -258,6 +266,7 @@ def _record_asked(u: UnitOfWork, request: Request, judged: Judgement) -> None:
         ticket=request.ticket,
         start_at=request.start_at,
         **({"program": request.program} if request.program else {}),
+        **parameters_on_record(request),
         **keep_asked(u, request, judged),
     )
 

@@ -64,14 +64,22 @@ def by_program(request: Request) -> list[Part]:
     return [" through the program ", bold(request.program, 60)] if request.program else []
 
 
+def with_values(about: Request | Grant) -> list[Part]:
+    """The values of the role's parameters, if it has any."""
+    parts: list[Part] = []
+    for name, value in about.parameters.items():
+        parts += [" and " if parts else " with ", f"{name} ", bold(value, 100)]
+    return parts
+
+
 def asked_for(card: RequestCard) -> list[Block]:
     """The requester, the role and the reason, in a modal for an approver."""
     request = card.request
     requester: list[Part] = [bold(card.requester.name, 80), " (", who(request.requester), ")"]
     duration = bold(format_duration(request.duration))
-    wants = [*role_parts(card.role, request.role), " for ", duration, *by_program(request), "."]
+    wants = [*role_parts(card.role, request.role), *with_values(request), " for ", duration]
     return [
-        paragraph([*requester, " asks for ", *wants]),
+        paragraph([*requester, " asks for ", *wants, *by_program(request), "."]),
         rich(section("Their reason"), quote(request.reason)),
     ]
 

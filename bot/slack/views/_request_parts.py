@@ -10,7 +10,7 @@ from bot.core.names import slash
 from bot.core.roles import Role
 from bot.operations.requests.describe_request import RequestCard
 from bot.slack.blocks import Part, bold, date, typed, who
-from bot.slack.views._parts import by_program, role_parts
+from bot.slack.views._parts import by_program, role_parts, with_values
 
 _SIGNS = {Verdict.MET: "✓", Verdict.NOT_MET: "✗", Verdict.UNKNOWN: "?"}
 
@@ -19,7 +19,8 @@ def headline(card: RequestCard) -> list[Part]:
     """The requester, the role and the duration."""
     request = card.request
     asks = " asked for " if request.state is not RequestState.PENDING else " asks for "
-    wants = [*role_parts(card.role, request.role), " for ", bold(format_duration(request.duration))]
+    role = [*role_parts(card.role, request.role), *with_values(request)]
+    wants = [*role, " for ", bold(format_duration(request.duration))]
     more: list[Part] = [" more, as a renewal"] if request.renews else []
     start: list[Part] = [", from ", date(request.start_at)] if request.start_at else []
     person: list[Part] = [bold(card.requester.name, 80), " (", who(request.requester), ")"]

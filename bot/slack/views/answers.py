@@ -38,6 +38,7 @@ from bot.slack.views._parts import (
     role_parts,
     state_now,
     title_text,
+    with_values,
 )
 from bot.slack.views.deciders import absence_lines
 from bot.slack.views.understood import duration_parts
@@ -446,7 +447,14 @@ def _asked_by_program(facts: Facts, card: RequestCard | None, now: int) -> Messa
     return message(
         f"A program asked for {title_text(card.role, request.role)} in your name.",
         paragraph(
-            ["The program ", bold(request.program, 60), " asked for ", *named, " in your name."],
+            [
+                "The program ",
+                bold(request.program, 60),
+                " asked for ",
+                *named,
+                *with_values(request),
+                " in your name.",
+            ],
             [
                 "If you don't expect that, cancel it in ",
                 bold(f"{slash()} list"),

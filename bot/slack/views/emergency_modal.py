@@ -28,7 +28,7 @@ from bot.slack.blocks import (
 from bot.slack.ids import Action, Field, Modal
 from bot.slack.views._parts import gives_in_full, role_parts, state_parts
 from bot.slack.views.answers import emergency_lines
-from bot.slack.views.request_modal import notice, role_select
+from bot.slack.views.request_modal import notice, parameter_inputs, role_select
 
 IS_DRILL = "drill"
 """The value of the ticked box."""
@@ -57,6 +57,7 @@ def render(
         ),
         role_select(Action.CHOOSE_EMERGENCY_ROLE, role),
         *_about(role),
+        *parameter_inputs(role, given),
         _duration(role, given),
         text_input(
             Field.REASON,

@@ -45,6 +45,7 @@ from bot.slack.views._parts import (
     state_now,
     state_parts,
     used_so_far,
+    with_values,
 )
 from bot.slack.views.deciders import absence_lines, right_line
 from bot.slack.views.emergency_message import buttons
@@ -264,11 +265,15 @@ def _titled(
 def _waiting_rows(view: PersonView) -> Iterable[list[Block]]:
     for request in view.waiting_for_me:
         title = view.title_of(request)
-        asks: list[Part] = [who(request.requester), " asks for ", bold(title, 75), " for "]
+        asks: list[Part] = [who(request.requester), " asks for ", bold(title, 75)]
         why = right_line(view.rights.get(request.id), view.person.id, view.names)
         length = bold(format_duration(request.duration))
         yield [
-            paragraph([*asks, length, *by_program(request), "."], why, _ticket(view, request)),
+            paragraph(
+                [*asks, *with_values(request), " for ", length, *by_program(request), "."],
+                why,
+                _ticket(view, request),
+            ),
             rich(quote(request.reason, 500)),
             actions(*decision_buttons(request, f"{request.role} ({request.id})")),
         ]

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from bot.core.durations import format_duration
 from bot.core.eligibility import REASON_LIMIT
+from bot.core.parameters import FIELD, LONGEST
 from bot.core.roles import Role
+from bot.core.rules import Parameter
 from bot.operations.requests.request_access import GrantedAtOnce, Submitted
 from bot.slack.blocks import (
     Block,
@@ -41,6 +43,7 @@ def render(
     blocks = [
         role_select(Action.CHOOSE_ROLE, role, _search_hint(roles)),
         *_about(role),
+        *parameter_inputs(role, given),
         _duration(role, given),
         _reason(given),
         *_ticket(role, given),
@@ -138,6 +141,29 @@ def _ticket(role: Role | None, given: Mapping[str, str]) -> list[Block]:
             Field.TICKET, "Ticket", hint, initial=given.get(Field.TICKET, ""), max_length=100
         )
     ]
+
+
+def parameter_inputs(role: Role | None, given: Mapping[str, str]) -> list[Block]:
+    """An input for each parameter of the role: a menu of its choices, or a text."""
+    return [_parameter(each, given.get(FIELD + each.name, "")) for each in _parameters(role)]
+
+
+def _parameters(role: Role | None) -> Sequence[Parameter]:
+    return role.parameters if role else ()
+
+
+def _parameter(each: Parameter, value: str) -> Block:
+    name = FIELD + each.name
+    if not each.choices:
+        hint = f"Has to match {each.pattern}"
+        return text_input(name, each.name, hint, initial=value, max_length=LONGEST)
+    options: list[Element] = [
+        {"text": plain(choice, 75), "value": choice} for choice in each.choices
+    ]
+    menu: Element = {"type": "static_select", "action_id": name, "options": options}
+    if value in each.choices:
+        menu["initial_option"] = options[each.choices.index(value)]
+    return input_block(name, each.name, menu)
 
 
 def _start(given: Mapping[str, str]) -> Block:
