@@ -62,6 +62,9 @@ check-deploy: $(UV)
 	$(TOOL) check-jsonschema@0.39.0 --builtin-schema vendor.compose-spec compose.yaml
 	$(TOOL) kubernetes-validate@1.37.0 --strict --quiet -k 1.33 deploy/kubernetes/example/namespace.yaml \
 	  $(filter-out %/kustomization.yaml,$(wildcard deploy/kubernetes/base/*.yaml))
+	$(TOOL) check-jsonschema@0.39.0 --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(TOOL) check-jsonschema@0.39.0 --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(TOOL) zizmor@1.32.0 --quiet --offline --min-severity medium .github
 
 bench: .venv/ready
 	$(BIN)/python -m bench $(ARGS)
