@@ -506,8 +506,8 @@ class Messenger:
             file.flush()
             try:
                 upload(self._client, file.name, "access-audit.csv", channel)
-            except SystemRefused as refused:
-                if refused.code != "missing_scope":
+            except SystemRefused as error:
+                if error.code != "missing_scope":
                     raise
                 why = {"note": "refused", "why": NO_FILES}
                 return self._answer({"person": person, "channel": "", **why})
