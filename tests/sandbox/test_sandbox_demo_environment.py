@@ -6,6 +6,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,10 +18,12 @@ from slack_sdk import WebClient
 
 from bot.sandbox import Sandbox, running_sandbox
 from bot.sandbox.checks import Json
-from bot.sandbox.demo_environment import LOCK, DemoFailed, running_demo
+from bot.sandbox.demo_environment import LOCK, DemoFailed, running_demo, with_browser
 from bot.sandbox.gateway import Page, guarded_page
 from bot.sandbox.seed_data import company, talk
 from bot.sandbox.snapshot import restore
+
+ROOT = Path(__file__).parents[2]
 
 HOME = {"type": "home", "blocks": [{"type": "divider"}]}
 
@@ -63,11 +66,13 @@ class Gate(BaseHTTPRequestHandler):
     """Answers as the bot's gate would: one token is good for as long as it is in `good`."""
 
     good: ClassVar[set[str]] = set()
-    cookies: ClassVar[list[str | None]] = []
 
     def do_GET(self) -> None:
-        self.cookies.append(self.headers.get("Cookie"))
-        token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+        if self.path == "/_access/":
+            self.show("You need access to this page")
+            return
+        cookies = (self.headers.get("Cookie") or "").split("; ")
+        token = next((each[7:] for each in cookies if each.startswith("access=")), "")
         self.send_response(200 if token in self.good else 401)
         if token in self.good:
             self.send_header("X-Access-User", "ana@example.com")
@@ -78,6 +83,12 @@ class Gate(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
+    def show(self, words: str) -> None:
+        self.send_response(401)
+        self.send_header("Content-Length", str(len(words)))
+        self.end_headers()
+        self.wfile.write(words.encode())
+
     def log_message(self, *args: object) -> None:
         pass
 
@@ -85,7 +96,7 @@ class Gate(BaseHTTPRequestHandler):
 @pytest.fixture
 def shop(tmp_path: Path, sandbox: Sandbox) -> Iterator[Page]:
     """The protected page, whose gate accepts the token `good`; its answers are reported."""
-    Gate.good, Gate.cookies = {"good"}, []
+    Gate.good = {"good"}
     server = ThreadingHTTPServer(("127.0.0.1", 0), Gate)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -116,17 +127,16 @@ def browse(
 
 def test_the_page_lets_in_with_the_token_and_locks_out_at_the_end(shop: Page) -> None:
     status, _, text = browse(shop, "/")
-    assert (status, "Shop admin is closed" in text) == (401, True)
-    status, headers, text = browse(shop, "/", "shop_token=good")
+    assert (status, "You need access" in text) == (401, True)
+    status, headers, text = browse(shop, "/", "access=good")
     assert (status, "Orders" in text) == (200, True)
     assert "default-src 'none'" in headers["content-security-policy"]
-    status, headers, text = browse(shop, "/orders.json", "other=1; shop_token=good")
+    status, headers, text = browse(shop, "/orders.json", "other=1; access=good")
     assert (status, json.loads(text)[0]["order"]) == (200, "4711")
     assert (headers["x-access-user"], headers["x-access-role"]) == ("ana@example.com", "shop-admin")
     Gate.good = set()
     for path in ("/", "/orders.json", "/hello"):
-        assert browse(shop, path, "shop_token=good")[0] == 401, path
-    assert set(Gate.cookies) == {None}
+        assert browse(shop, path, "access=good")[0] == 401, path
 
 
 def test_the_workspace_hears_whom_the_gate_let_in_and_kept_out_and_never_the_token(
@@ -143,14 +153,14 @@ def test_the_workspace_hears_whom_the_gate_let_in_and_kept_out_and_never_the_tok
         heard.append(found)
         return {name: found.get(name) for name in ("open", "who")}
 
-    browse(shop, "/orders.json", "shop_token=good")
+    browse(shop, "/orders.json", "access=good")
     sandbox.wait_for(lambda: gate() == {"open": True, "who": "U0ANASOUZA"})
     before = heard[-1]["at"]
-    browse(shop, "/orders.json", "shop_token=good")
-    browse(shop, "/hello", "shop_token=good")
+    browse(shop, "/orders.json", "access=good")
+    browse(shop, "/hello", "access=good")
     assert gate() and heard[-1]["at"] == before, "the same answer again is no news"
     Gate.good = set()
-    browse(shop, "/", "shop_token=good")
+    browse(shop, "/", "access=good")
     sandbox.wait_for(lambda: gate() == {"open": False, "who": ""})
     assert "good" not in json.dumps(heard)
 
@@ -175,4 +185,13 @@ def test_no_way_leads_around_the_gate(shop: Page, path: str) -> None:
 
 
 def test_another_host_name_opens_nothing(shop: Page) -> None:
-    assert browse(shop, "/", "shop_token=good", Host="evil.example")[0] == 403
+    assert browse(shop, "/", "access=good", Host="evil.example")[0] == 403
+
+
+def test_the_protected_page_takes_browsers_in_the_demo_and_keeps_what_roles_toml_says() -> None:
+    text = (ROOT / "roles.toml").read_text()
+    changed = with_browser(text)
+    table = tomllib.loads(changed)["systems"]["shop-admin"]
+    assert (table["browser"], table["url"]) == (True, "${SHOP_ADMIN_URL}")
+    assert with_browser(changed) == changed
+    assert with_browser("[systems.other]\n") == "[systems.other]\n"

@@ -156,7 +156,6 @@ function help(one) {
   if (tour.done[one.name]) return main("Next", () => move(1));
   if (!mine()) return main(`Be ${first}`, () => be(one));
   if (!isHere(one)) return main(`Go to ${one.place === "app" ? state.app.name : `#${one.place}`}`, () => (location.hash = hashOf(one)));
-  if (one.link) return h("a", { class: "button small primary", "data-key": "tour/link", href: state.links[one.link], target: "_blank", rel: "noopener" }, `Open ${one.link.toLowerCase()}`);
   const text = named(one.write);
   if (text && document.querySelector(COMPOSER)?.value !== text) return main("Write it for me", () => write(text));
   return seen.shown(one.point(seen) || "nothing") && plain("Take me there", {}, () => takeThere(one.point(seen)));

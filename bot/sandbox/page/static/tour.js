@@ -37,7 +37,7 @@ const composer = "#main .composer-row";
  * Each step: `who` does it, `place` (a channel, or the app's messages); `say` what to do; `write` what the composer
  * can be filled with; `form` what is said inside a dialog; `point(seen)` a selector of what to use; `done(seen)`
  * whether the page shows it; `did` what is said then; `astray(seen)` words for when it went another way;
- * `ahead(seen)` the step to continue with if there is nothing to do here; `link` an address of the bar.
+ * `ahead(seen)` the step to continue with if there is nothing to do here.
  *
  * `seen` is what this person's window shows: {modal, gate, id(name), began(step), since(step) messages, shown(selector)};
  * `since("")` gives all messages.
@@ -77,7 +77,7 @@ export const TOUR = [
     say: "Dev's access has started. Press *Show credentials*.",
     point: (seen) => button(offer(seen), "show_credentials"),
     done: (seen) => seen.modal?.title.text === "Credentials" && JSON.stringify(seen.modal.blocks).includes("rich_text_preformatted"),
-    did: "Dev has a token. It was shown once, and no copy of it is kept.",
+    did: "Dev has a token for programs, and a link for a browser that works once. No copy of them is kept.",
     astray: without,
   },
   {
@@ -85,10 +85,9 @@ export const TOUR = [
     title: "The protected system opens",
     who: NEWCOMER,
     place: "app",
-    link: "The protected system",
-    say: "A real nginx guards the shop's admin page. Open it in a new tab, paste the token, and come back.",
-    form: "Copy the token and close this. Then open the protected system, and paste it there.",
-    point: (seen) => (seen.modal ? ".dialog .copy" : ".top-links a"),
+    say: "A real nginx guards the shop's admin page. Press *Show credentials* again, then *Open in browser*.",
+    form: "Press *Open in browser*. Then press *Continue* in the new tab, and come back.",
+    point: (seen) => (seen.modal ? '.dialog [data-key*="/open_in_browser/"]' : button(offer(seen), "show_credentials")),
     done: (seen) => seen.gate.open && seen.gate.who === seen.id(NEWCOMER) && seen.gate.at >= seen.began("ask"),
     did: "The gate let Dev in. Leave that tab open.",
   },

@@ -32,8 +32,7 @@ function draw(orders) {
 async function ask() {
   const answer = await fetch("/orders.json", { cache: "no-store" });
   if (answer.status === 401 || answer.status === 403) {
-    sessionStorage.setItem("was_open", "yes");
-    location.reload();
+    location.reload(); // nginx then shows the bot's page
     return;
   }
   if (!answer.ok) return;
@@ -46,9 +45,5 @@ async function ask() {
   left();
 }
 
-$("leave").addEventListener("click", () => {
-  document.cookie = "shop_token=; Max-Age=0; Path=/; SameSite=Strict";
-  location.assign("/");
-});
 ask();
 setInterval(() => ask().catch(() => {}), 1000);
