@@ -16,7 +16,7 @@ from tests.waiting import until
 
 
 class Bot:
-    """One process; `module` is `bot`, or `bench.recorded` for a bot that writes down its calls of
+    """One process; `module` is `bot`, or `bench.recorded` for a bot that records its calls of
     systems."""
 
     def __init__(self, verb: str, env: dict[str, str], folder: Path, module: str = "bot") -> None:

@@ -34,7 +34,7 @@ DEFINED = """\
 Measured in one process (Socket Mode, SQLite) over all its threads, with everything warm: the run
 with the fewest calls out of {runs}, because jobs that run every second fall into some of them.
 Files and functions are those of bot/ and storage/ that were called, without bot/sandbox. A call is
-one start of a function, method or lambda; a generator that goes on is not called again, and
+one start of a function, method or lambda; a generator that continues is not called again, and
 comprehensions, modules and class bodies are not counted. A transaction is one COMMIT."""
 
 

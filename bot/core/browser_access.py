@@ -16,8 +16,8 @@ OTHER_PERSON = (
 def code_refusal(
     system: str, expires_at: int, used_at: int | None, at: str, now: int
 ) -> str | None:
-    """Why a code for `system`, shown at the system `at`, is refused; None if it is good. Times are
-    UTC seconds."""
+    """The reason why a code for `system`, shown at the system `at`, is refused; None if it is good.
+    Times are UTC seconds."""
     if system != at:
         return OTHER_SYSTEM
     if used_at is not None:

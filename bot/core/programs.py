@@ -16,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/-]{0,59}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """What lets one program ask for `roles` in the name of `owner`, without its secret."""
+    """The right of one program to ask for `roles` in the name of `owner`, without its secret."""
 
     id: str
     name: str
@@ -46,9 +46,8 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """What a program sent and got: the id of its request, the role, the digest of the body, its
-    `Idempotency-Key` (None without one), and why it was refused after it was accepted, "" while it
-    was not."""
+    """A request of a program: its id, the role, the digest of the body, its `Idempotency-Key` (None
+    without one), and the reason if it was refused after it was accepted, else ""."""
 
     id: str
     token: str

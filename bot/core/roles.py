@@ -83,8 +83,8 @@ class System:
 
     @property
     def browser_url(self) -> str:
-        """Where a browser finds the system: scheme, host and port, without a slash at the end; ""
-        if it takes no browsers."""
+        """The address of the system for browsers: scheme, host and port, without a slash at the
+        end; "" if it takes no browsers."""
         url = self.settings.get("url") if self.settings.get("browser") is True else None
         return url.rstrip("/") if isinstance(url, str) else ""
 

@@ -21,8 +21,8 @@ def anchors(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _written(deployment: Deployment) -> list[Anchor]:
-    """What the anchor file must have; nothing where the log can't be read, which another check
-    reports."""
+    """The expected content of the anchor file; nothing where the log can't be read, which another
+    check reports."""
     if not deployment.has_database:
         return []
     try:

@@ -12,8 +12,8 @@ from storage.database import Reads
 
 
 class PathsRecord(NamedTuple):
-    """What record `seq` says about the used paths of a grant on a system: their digest, and the
-    number of allowed checks."""
+    """The content of record `seq` about the used paths of a grant on a system: their digest, and
+    the number of allowed checks."""
 
     seq: int
     digest: str

@@ -103,7 +103,7 @@ def discard_credentials(world: Context, shown: Credentials) -> None:
 
 
 def why_not_shown(u: UnitOfWork, grant: Grant | None, person: str) -> Refused | None:
-    """Why this person may not have the credentials of the grant now, or None."""
+    """The reason why this person may not have the credentials of the grant now, or None."""
     if grant is None or grant.person != person:
         return Refused("Only the holder can see these credentials.")
     if (unfit := u.person(person).ineligible_reason()) is not None:

@@ -76,7 +76,7 @@ def _answer_program(world: Context, asked: Asked) -> None:
 
 
 def refusal_words(outcome: object) -> str | None:
-    """Why a program's request was not made; None if it was, or waits."""
+    """The reason why a program's request was not made; None if it was, or waits."""
     match outcome:
         case Refused():
             return outcome.reason

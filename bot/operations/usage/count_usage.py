@@ -15,7 +15,7 @@ from storage import grants, recorded_paths, sessions, usage
 
 ALLOWED = "allowed"
 TOKEN, BROWSER = "token", "browser"
-"""How access was used: with a token, or with the cookie of a browser session."""
+"""The kind of proof in a check: a token, or the cookie of a browser session."""
 
 MOST_SOURCES = 10_000
 """The maximum of counters held between two writes; further ones are counted under the source

@@ -61,7 +61,7 @@ def fit(
 
 
 def _elsewhere() -> str:
-    """Where to find the entries that did not fit."""
+    """The place of the entries that did not fit."""
     return f"see App Home; leads find everything in `{slash()} audit`"
 
 
