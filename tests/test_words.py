@@ -115,6 +115,9 @@ def docstrings_in(module: Path) -> Iterator[str]:
 
 def hits(text: str) -> list[str]:
     """Every such word of a text, with what is around it."""
+    folded = text.lower()
+    if not any(word in folded for word in WORDS):  # quicker than the pattern
+        return []
     return [text[max(0, at.start() - 40) : at.end() + 30] for at in FOUND.finditer(text)]
 
 

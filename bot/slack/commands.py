@@ -153,7 +153,7 @@ def open_form(
 
 
 def _typed(duration: int | None, reason: str) -> dict[str, str]:
-    """What was typed in a command, for the form that asks for parameters, too."""
+    """The typed words of a command, for the form that asks for parameters, too."""
     length = format_duration(duration) if duration is not None else ""
     return {str(Field.DURATION): length, str(Field.REASON): reason}
 
