@@ -100,6 +100,8 @@ def _points(role: Role, called: Called) -> Iterator[tuple[str, str]]:
     yield "Renewal", _renewal(role)
     if role.ticket is not None:
         yield "Ticket", f"one that matches {role.ticket}"
+    for each in role.parameters:
+        yield f"Parameter {each.name}", str(each)
     if (urgent := role.emergency) is not None:
         most = format_duration(urgent.max_duration)
         yield "Emergency", f"{', '.join(called(urgent.members))}, for at most {most}"

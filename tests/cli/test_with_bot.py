@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from bot.sandbox import Sandbox, running_sandbox
 from tests.bot_environment import bot_environment
+from tests.builders import policy_text
 from tests.cli.conftest import run, run_process
 
 
@@ -70,6 +72,39 @@ def test_a_request_made_in_slack_is_decided_and_ended_on_the_command_line(sandbo
         ana.wait_dm("has ended")
         sandbox.wait_for(lambda: sandbox.inspector.messages("#access-security"))
         assert run("grants", "list").stdout == "No grants.\n"
+        assert run("audit", "verify").exit_code == 0
+
+
+CUSTOMER = """actions = ["customer:{customer}"]
+[roles.shop-admin.parameters]
+customer = "^[0-9]{1,8}$"
+"""
+
+
+def test_a_program_asks_with_a_parameter_and_waits_for_a_press_in_slack(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner was not looked up lately, so Slack confirms them before anybody is asked."""
+    Path("roles.toml").write_text(policy_text(shop_admin=CUSTOMER))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv("PORT", str(port))
+    ben = sandbox.person("ben")
+    with bot("run"), httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        sandbox.wait_connected()
+        sandbox.wait_for(lambda: sandbox.inspector.calls("users.list"))
+        owner = ("--owner", "ana@example.com", "--roles", "shop-admin", "--name", "ci")
+        secret = run("api-tokens", "new", *owner).stdout.strip()
+        client.headers["Authorization"] = f"Bearer {secret}"
+        body = {"role": "shop-admin", "reason": "order 7", "parameters": {"customer": "4711"}}
+        made = client.post("/requests", json=body)
+        assert made.status_code == 201, made.text
+        where = f"/requests/{made.json()['id']}"
+        card = ben.wait_message("#access-approvals", "customer 4711 for 1h through the program ci")
+        assert client.get(where).json()["state"] == "pending"
+        ben.click(card, "Approve")
+        sandbox.wait_for(lambda: (client.get(where).json()["grant"] or {}).get("state") == "active")
+        sandbox.person("ana").wait_dm("The program ci asked for")
         assert run("audit", "verify").exit_code == 0
 
 

@@ -14,7 +14,7 @@ from bot.core.criteria import Asked, Facts, Verdict, judge
 from bot.core.explanation import Known, Would, for_person, points
 from bot.core.model import Delegation, Directory
 from bot.core.roles import Role
-from bot.core.rules import AutoApproval, DenyRule, Emergency, Escalation, Quota, Tier
+from bot.core.rules import AutoApproval, DenyRule, Emergency, Escalation, Parameter, Quota, Tier
 from bot.core.working_hours import parse_hours
 from tests.builders import a_policy
 from tests.factories import a_person
@@ -177,6 +177,7 @@ def test_a_role_says_everything_that_it_has() -> None:
         escalation=Escalation(1800, ("@sre",)),
         emergency=Emergency(("@sre",), HOUR),
         ticket="^OPS",
+        parameters=(Parameter("customer", "^[0-9]+$"),),
         renewal_quota=Quota(5, "week"),
     )
     assert [(each.topic, each.text) for each in points(role, list)] == [
@@ -193,6 +194,7 @@ def test_a_role_says_everything_that_it_has() -> None:
             "twice without a new approval (5/week per person), then with one, at most 12h in all",
         ),
         ("Ticket", "one that matches ^OPS"),
+        ("Parameter customer", "like ^[0-9]+$"),
         ("Emergency", "@sre, for at most 1h"),
         ("Risk", "low"),
     ]

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -16,6 +17,7 @@ from bot.core.approval import Refused
 from bot.core.effects import Kind
 from bot.operations.idempotency import do_together
 from bot.operations.programs.create_api_token import Created, Wanted, create_api_token
+from bot.operations.programs.request_by_program import RequestView, Sent, request_by_program
 from bot.operations.programs.revoke_api_token import Revoked, revoke_api_token
 from bot.operations.requests.answer_waiting import answer_waiting, give_up_waiting
 from bot.operations.requests.describe_request import describe_request
@@ -23,8 +25,10 @@ from bot.operations.requests.withdraw_request import withdraw_request
 from bot.web import programs
 from bot.web.json_body import Wrong
 from bot.web.programs import read_request
+from storage.database import Database
 from tests.builders import ROLES
-from tests.factories import ANA, BEN, CARA, DAN, LEA, Made, a_person
+from tests.concurrency import together
+from tests.factories import ANA, BEN, CARA, DAN, LEA, Made, a_person, make_world
 from tests.web.conftest import Site, build_site, serving
 
 DOCS = Path(__file__).parents[2] / "docs" / "api.md"
@@ -89,6 +93,18 @@ def test_a_key_makes_one_request_however_often_it_is_posted(either: Site) -> Non
     assert error(post(either, program.secret, "k1", reason="else")) == (409, "key_reused")
     assert error(post(either, program.secret)) == (409, "conflict")
     assert error(post(either, program.secret, "k2")) == (409, "conflict")
+
+
+def test_posts_of_the_same_moment_with_one_key_make_one_request(
+    database: Database, tmp_path: Path
+) -> None:
+    made = make_world(tmp_path, db=database)
+    made.clock.at += 120  # the owner is looked up first, so no pending request is in the way
+    token = a_program(made).token
+    sent = Sent("shop-admin", "migrate", None, "", "digest", "k1")
+    views = together(database, [partial(request_by_program, made.world, token, sent)] * 4)
+    assert len({view.sent.id for view in views if isinstance(view, RequestView)}) == 1
+    assert (made.count("api_requests"), made.work().count("ask")) == (1, 1)
 
 
 def test_a_program_may_do_no_more_than_its_token_says(site: Site) -> None:
