@@ -106,7 +106,7 @@ def build_base(
 
 def build_socket(base: Services, identity: Identity, registry: CollectorRegistry) -> Socket:
     bolt, client = build_bolt(base, identity), slack_client(base.settings, timeout=10)
-    receiver = Receiver(bolt.dispatch, registry)
+    receiver = Receiver(bolt.dispatch, registry, identity.app)
     return Socket(bolt, base.settings.slack_app_token, client, receiver=receiver)
 
 
@@ -197,7 +197,7 @@ def build_slack_events(
     base: Services, identity: Identity, registry: CollectorRegistry
 ) -> SlackEvents:
     """For HTTP mode only, which has a signing secret."""
-    receiver = Receiver(build_bolt(base, identity).dispatch, registry)
+    receiver = Receiver(build_bolt(base, identity).dispatch, registry, identity.app)
     verifier = SignatureVerifier(base.settings.slack_signing_secret)
     return SlackEvents(receiver, Signatures(verifier, registry))
 

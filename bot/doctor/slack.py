@@ -1,5 +1,6 @@
 """Checks Slack: tokens, scopes, channels, and the people and groups that roles.toml names."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -24,6 +25,7 @@ from bot.operations.messages.keep_channels import channels_of, known_place
 from bot.operations.policy.find_bindings import find_bindings
 from bot.slack.api import call, pages, patient, sorted_errors
 from bot.slack.channels import list_channels
+from bot.slack.identity import app_of
 from bot.slack.manifest import OPTIONAL, SCOPES
 from bot.slack.people import PAGE, person_from
 
@@ -112,6 +114,12 @@ def events(deployment: Deployment, who: Identified) -> Iterator[Finding]:
     )
     try:
         call(client, "apps.connections.open")
+        own = app_of(deployment.client, str(who.answer.get("user_id", "")))
+        of_token = re.match(r"xapp-\d+-(A[A-Z0-9]+)-", settings.slack_app_token)
+        if own and of_token and of_token[1] != own:
+            problem = f"belongs to the app {of_token[1]}, but SLACK_BOT_TOKEN to {own}"
+            yield fail("SLACK_APP_TOKEN", f"{problem}: copy both from one app")
+            return
         yield ok("SLACK_APP_TOKEN", "valid; Socket Mode opens")
     except SystemRefused as error:
         advice = "create an app-level token with connections:write and turn Socket Mode on"

@@ -3,7 +3,7 @@ is down."""
 
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
@@ -23,6 +23,11 @@ class Self:
     team: str = ""
     bot_id: str = ""
     bot_user: str = ""
+    app: str = ""
+
+
+PARTS = ("team", "bot id", "bot user", "app")
+"""The names under which the parts of `Self` are stored."""
 
 
 class Identity:
@@ -31,37 +36,24 @@ class Identity:
     def __init__(self, client: WebClient, world: Context) -> None:
         self._client, self._world = client, world
         self._lock = threading.Lock()
-        self.known = Self(
-            *(recall(world, f"slack {part}") or "" for part in ("team", "bot id", "bot user"))
-        )
+        self.known = Self(*(recall(world, f"slack {part}") or "" for part in PARTS))
 
     def team(self) -> str:
         return self.known.team
 
+    def app(self) -> str:
+        return self.known.app
+
     def ask(self) -> Self:
         """Asks Slack. Raises SystemUnavailable or SystemRefused."""
         answer = call(self._client, "auth.test")
+        before, user = self.known, str(answer["user_id"])
+        app = app_of(self._client, user) or (before.app if user == before.bot_user else "")
         with self._lock:
-            self.known = Self(answer["team_id"], answer.get("bot_id") or "", answer["user_id"])
-        parts = {
-            "team": self.known.team,
-            "bot id": self.known.bot_id,
-            "bot user": self.known.bot_user,
-        }
-        remember(self._world, {f"slack {part}": value for part, value in parts.items()})
-        self._ask_app()
+            self.known = Self(answer["team_id"], answer.get("bot_id") or "", user, app)
+        values = zip(PARTS, astuple(self.known), strict=True)
+        remember(self._world, {f"slack {part}": value for part, value in values})
         return self.known
-
-    def _ask_app(self) -> None:
-        """Stores the app's id for links into Slack, which only its profile has. Without it, links
-        lead to Slack and not to the app."""
-        try:
-            user = call(self._client, "users.info", user=self.known.bot_user)["user"]
-            app = str(user["profile"]["api_app_id"])
-        except (AccessBotError, LookupError, TypeError) as error:
-            log.warning("Slack does not give the id of the app: %s", error)
-        else:
-            remember(self._world, {"slack app": app})
 
     def authorized(self) -> AuthorizeResult:
         """The authorization that Bolt needs for each payload, without a call to Slack."""
@@ -72,3 +64,13 @@ class Identity:
             bot_id=self.known.bot_id or None,
             bot_user_id=self.known.bot_user or None,
         )
+
+
+def app_of(client: WebClient, bot_user: str) -> str:
+    """The id of the bot's app, which only the profile of its user has; "" if Slack does not give
+    it."""
+    try:
+        return str(call(client, "users.info", user=bot_user)["user"]["profile"]["api_app_id"])
+    except (AccessBotError, LookupError, TypeError) as error:
+        log.warning("Slack does not give the id of the app: %s", error)
+        return ""

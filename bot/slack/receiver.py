@@ -56,6 +56,10 @@ LATE = (
     "This takes longer than Slack waits for an answer. It may still succeed: look into App Home"
     " before you try again."
 )
+OTHER_APP = (
+    "The tokens of this bot belong to two different Slack apps, so nothing was done. Ask a lead to"
+    " run `access-bot doctor`."
+)
 NOT_UNDERSTOOD = "Slack sent something that the bot can't read. Nothing was changed."
 
 
@@ -64,14 +68,17 @@ _Task = tuple["Future[BoltResponse]", object]
 
 
 class Receiver:
-    """`dispatch` is that of a Bolt `App` made with `process_before_response=True`; it may block."""
+    """`dispatch` is that of a Bolt `App` made with `process_before_response=True`; it may block.
+    `app` is the id of our app, or "" until it is known: payloads of another app, such as a second
+    bot in the workspace, change nothing."""
 
     def __init__(
         self,
         dispatch: Callable[[BoltRequest], BoltResponse],
         registry: CollectorRegistry | None = None,
+        app: Callable[[], str] = lambda: "",
     ) -> None:
-        self._dispatch, self.within = dispatch, ANSWER_WITHIN
+        self._dispatch, self._app, self.within = dispatch, app, ANSWER_WITHIN
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="slack")
         words = "Payloads of Slack, by kind and outcome."
         self._counts = Counter(
@@ -153,6 +160,9 @@ class Receiver:
         log.log(logging.INFO if kind in BY_PERSON else logging.DEBUG, "Slack sent %s", kind)
         if not isinstance(payload, dict):
             return self.unreadable(f"its JSON is a {type(payload).__name__}")
+        if (app := payload.get("api_app_id", "")) and self._app() not in ("", app):
+            self._count(kind, "other_app", f"{kind} of the app {app!r:.40}, not of {self._app()}")
+            return _answer_to(kind, payload, OTHER_APP)
         try:
             # This mode lets Bolt take a parsed payload. It would read a form by looking for the
             # word "payload" anywhere, and lose every command whose text has it.

@@ -72,6 +72,7 @@ def test_all_is_well_and_nothing_was_changed(installed: Path, sandbox: Sandbox) 
         "apps.connections.open",
         "conversations.list",
         "usergroups.list",
+        "users.info",
         "users.list",
     }
 
@@ -87,6 +88,16 @@ def test_without_optional_scopes_it_says_what_to_do_instead(
     assert warning.startswith("warn  channel G0SECURITY: can't be looked up: type /invite @access")
     assert "ok    scopes: files:write is optional and not granted: export the audit" in shown.stdout
     assert shown.exit_code == 0
+
+
+def test_tokens_of_two_apps_are_reported(
+    installed: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.call("set_app", id="A0OTHER")
+    assert bad(run("doctor")) == [
+        "FAIL  SLACK_APP_TOKEN: belongs to the app A0SANDBOX, but SLACK_BOT_TOKEN to A0OTHER: copy"
+        " both from one app"
+    ]
 
 
 def test_it_is_the_same_as_a_process(installed: Path) -> None:
