@@ -112,7 +112,7 @@ class QueueWorker(threading.Thread):
     ) -> None:
         super().__init__(name=f"delivery-{claimed.queue}", daemon=True)
         self.claimed, self._queue, self._settings = claimed, claimed.queue, SETTINGS[claimed.queue]
-        self._handle, self._wake, self._group = handle, wake, group
+        self._handle_work, self._wake, self._group = handle, wake, group
         self._stopping = stopping
         self._pool = ThreadPoolExecutor(self._settings.threads, thread_name_prefix=f"{self._queue}")
         self._limits = ConcurrencyLimits()
@@ -164,7 +164,7 @@ class QueueWorker(threading.Thread):
         done = 0
         while rows := self.claimed.take(self.room()):
             for work in self.works(rows):
-                self._paced(self._handle(work))
+                self._paced(self._handle_work(work))
             done += len(rows)
         return done
 
@@ -327,7 +327,7 @@ class QueueWorker(threading.Thread):
         following: Work | None = work
         while following is not None:
             work, systems = following, following.systems
-            outcome = self._handle(work)
+            outcome = self._handle_work(work)
             self._paced(outcome)
             following = self._done(work, systems, outcome.failed)
 
@@ -348,7 +348,7 @@ class QueueWorker(threading.Thread):
     def _returned(self, work: Work) -> None:
         """Work that was handed over is finished, or is to be finished alone now."""
         if not work.is_recorded:
-            self._handle(work)
+            self._handle_work(work)
         self._put_down(work)
         self._signal(all_systems=False)
 
