@@ -66,6 +66,10 @@ def test_the_first_line_has_the_values_of_parameters() -> None:
     first = approval_message.render(card, NOW)["blocks"][0]
     said = words({"blocks": [first]})
     assert "(orders-read) with customer 4711 and table orders for 1h." in said
+    view = a_grant_view(parameters={"customer": "4711"})
+    assert "(orders-read) with customer 4711 until" in words(
+        direct_messages.grant_note("active", view, NOW)
+    )
 
 
 def test_the_facts_of_a_plain_request_are_one_line_and_so_are_its_criteria() -> None:

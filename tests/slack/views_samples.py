@@ -185,7 +185,13 @@ def worst_card(text: str) -> RequestCard:
     systems = tuple(f"system-{n}-{'s' * 50}" for n in range(20))
     actions = tuple(f"action {n} {'a' * 180}" for n in range(50))
     request = a_request(
-        systems=systems, actions=actions, reason=text, ticket=text, decision_reason=text
+        systems=systems,
+        actions=actions,
+        reason=text,
+        ticket=text,
+        decision_reason=text,
+        program=text[:60],
+        parameters={f"parameter_{n}": text[:100] for n in range(5)},
     )
     holds = tuple(a_grant(id=f"g{n}", role=f"role-{n}-{'r' * 50}") for n in range(50))
     return a_card(

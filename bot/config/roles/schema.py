@@ -142,7 +142,7 @@ class RoleTable(_Table):
     tiers: Annotated[list[TierTable], Field(max_length=10)] = []
     escalation: EscalationTable | None = None
     emergency: EmergencyTable | None = None
-    parameters: Annotated[dict[str, Parameter], Field(max_length=10)] = {}
+    parameters: Annotated[dict[str, Parameter], Field(max_length=5)] = {}
     meant: Meant = {}
 
 

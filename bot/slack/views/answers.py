@@ -103,7 +103,12 @@ def sent_lines(sent: Submitted, note: str = "") -> list[list[Part]]:
     request = sent.request
     people = "1 person" if sent.able == 1 else f"{sent.able} people"
     return [
-        ["Sent: ", *role_parts(sent.role, request.role), *duration_parts(request)],
+        [
+            "Sent: ",
+            *role_parts(sent.role, request.role),
+            *with_values(request),
+            *duration_parts(request),
+        ],
         spoken(sent.why) if sent.why else [],
         spoken(note) if note else [],
         [
@@ -124,7 +129,12 @@ def granted_lines(granted: GrantedAtOnce, note: str = "") -> list[list[Part]]:
     """The next steps of a request that was approved when it was sent."""
     request = granted.request
     return [
-        ["Approved at once: ", *role_parts(granted.role, request.role), *duration_parts(request)],
+        [
+            "Approved at once: ",
+            *role_parts(granted.role, request.role),
+            *with_values(request),
+            *duration_parts(request),
+        ],
         spoken(note) if note else [],
         [*_decided_by(granted), " You get a direct message as soon as it works."],
     ]

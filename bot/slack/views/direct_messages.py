@@ -43,6 +43,7 @@ from bot.slack.views._parts import (
     title_text,
     used_parts,
     used_text,
+    with_values,
 )
 from bot.slack.views._request_parts import starts_later
 from bot.slack.views.feedback import feedback_asked
@@ -166,6 +167,7 @@ def _active(view: GrantView, now: int) -> Message:
             [
                 "You have ",
                 *role_parts(view.role, view.grant.role),
+                *with_values(view.grant),
                 " until ",
                 date(view.grant.ends_at),
                 f" ({format_duration(view.grant.duration)}).",

@@ -30,7 +30,14 @@ from bot.slack.blocks import (
 )
 from bot.slack.ids import Action
 from bot.slack.views import approval_message
-from bot.slack.views._parts import gives, role_parts, state_parts, title_text, used_parts
+from bot.slack.views._parts import (
+    gives,
+    role_parts,
+    state_parts,
+    title_text,
+    used_parts,
+    with_values,
+)
 
 DRILL = "This is a drill: the access is real, and it is reviewed like any other."
 
@@ -77,6 +84,7 @@ def _started(card: RequestCard, pinged: Sequence[str]) -> Message:
                 who(request.requester),
                 ") took ",
                 *role_parts(card.role, request.role),
+                *with_values(request),
                 " for ",
                 bold(lasts),
                 *_how(card),

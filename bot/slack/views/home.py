@@ -379,6 +379,7 @@ def _grant(view: PersonView, grant: Grant, now: int) -> list[Block]:
         who(grant.person),
         ", ",
         bold(title, 75),
+        *with_values(grant),
         ". ",
         *state_now(grant, now),
         *said,

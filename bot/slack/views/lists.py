@@ -29,7 +29,7 @@ from bot.slack.blocks import (
     typed,
 )
 from bot.slack.views._fit import FIRST, MESSAGE_BLOCKS, Place, Row, one_page
-from bot.slack.views._parts import cancel, grant_buttons, references, state_now
+from bot.slack.views._parts import cancel, grant_buttons, references, state_now, with_values
 
 EACH_ROLES = 10
 """The most roles in one block of a page."""
@@ -154,11 +154,8 @@ def _role(role: Role) -> list[Part]:
 
 
 def _named(title: str, row: Grant | Request) -> list[Part]:
-    return (
-        [bold(title, 75)]
-        if title == row.role
-        else [bold(title, 75), " (", typed(row.role, 63, "code"), ")"]
-    )
+    name: list[Part] = [" (", typed(row.role, 63, "code"), ")"] if title != row.role else []
+    return [bold(title, 75), *name, *with_values(row)]
 
 
 def _counted(count: int, what: str) -> str:
