@@ -24,6 +24,8 @@ _OF_GRANTS = (
     "leases",
     "gates",
     "tokens",
+    "browser_codes",
+    "browser_sessions",
     "renewals",
     "feedback",
     "ramp_grants",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from bot.core.audit_story import (
+    BrowserRow,
     CertificateRow,
     EmergencyRow,
     GrantRow,
@@ -40,6 +41,12 @@ _LEASES = (
 _TOKENS = (
     _OF_GRANTS.format(
         columns="x.jti, x.grant_id, x.issued_at, x.expires_at, x.revoked_at", table="tokens"
+    )
+    + "{collate}"
+)
+_BROWSERS = (
+    _OF_GRANTS.format(
+        columns="x.hash, x.grant_id, x.system, x.opened_at, x.ended_at", table="browser_sessions"
     )
     + "{collate}"
 )
@@ -94,9 +101,13 @@ def stories(db: Reads) -> Iterator[Story]:
         rows(GrantRow, _GRANTS),
     )
     leases, tokens = rows(LeaseRow, _LEASES), rows(TokenRow, _TOKENS)
+    browsers = rows(BrowserRow, _BROWSERS)
     certificates, records = rows(CertificateRow, _CERTIFICATES), rows(RecordRow, _RECORDS)
     emergencies = rows(EmergencyRow, _EMERGENCIES)
-    every = (requests, votes, grants, leases, tokens, certificates, emergencies, records)
+    every = (
+        *(requests, votes, grants, leases),
+        *(tokens, browsers, certificates, emergencies, records),
+    )
     while waiting := [name for each in every if (name := each.request) is not None]:
         request = min(waiting)
         yield Story(
@@ -106,6 +117,7 @@ def stories(db: Reads) -> Iterator[Story]:
             grants.take(request),
             leases.take(request),
             tokens.take(request),
+            browsers.take(request),
             certificates.take(request),
             emergencies.take(request),
             sorted(records.take(request), key=lambda record: record.seq),

@@ -7,6 +7,7 @@ from json import loads
 from typing import NamedTuple
 
 from bot.core.audit import Event, parsed_detail
+from bot.core.browser_access import short_hash
 
 
 class RequestRow(NamedTuple):
@@ -72,6 +73,17 @@ class TokenRow(NamedTuple):
     revoked_at: int | None
 
 
+class BrowserRow(NamedTuple):
+    """A browser session; `hash` is that of its secret."""
+
+    request: str
+    hash: str
+    grant: str
+    system: str
+    opened_at: int
+    ended_at: int | None
+
+
 class CertificateRow(NamedTuple):
     request: str
     serial: int
@@ -113,6 +125,7 @@ class Story:
     grants: Sequence[GrantRow]
     leases: Sequence[LeaseRow]
     tokens: Sequence[TokenRow]
+    browsers: Sequence[BrowserRow]
     certificates: Sequence[CertificateRow]
     emergencies: Sequence[EmergencyRow]
     records: Sequence[RecordRow]
@@ -150,6 +163,8 @@ _COMPARED = frozenset(
         Event.GRANT_ENDED,
         Event.CREDENTIALS_SHOWN,
         Event.CREDENTIALS_REVOKED,
+        Event.BROWSER_OPENED,
+        Event.BROWSER_CLOSED,
         Event.CERTIFICATE_ISSUED,
         Event.REVIEW_SIGNED,
     }
@@ -205,6 +220,7 @@ def differences(story: Story, last: int, kept_since: int) -> list[Difference]:
     for grant in story.grants:
         _grant(c, request, grant)
     _tokens(c)
+    _browsers(c)
     _certificates(c)
     _emergency(c, request)
     known = {"", request.renews, *(grant.id for grant in story.grants)}
@@ -429,6 +445,37 @@ def _tokens(c: _Comparison) -> None:
     for jti, record in shown.items():
         if _is_kept(c, record):
             c.say(f"token {jti:.40}, which record {record.seq} names, is not there", record)
+
+
+def _browsers(c: _Comparison) -> None:
+    """Each session has a record, and so has the code that opened it."""
+    opened = {str(_detail(each).get("session")): each for each in c.of(Event.BROWSER_OPENED)}
+    closed = {str(_detail(each).get("session")): each for each in c.of(Event.BROWSER_CLOSED)}
+    for row in c.story.browsers:
+        name = short_hash(row.hash)
+        what = f"browser session {name:.40} of grant {row.grant}"
+        if (record := opened.get(name)) is None:
+            c.say(f"{what}: no record says that it was opened")
+            continue
+        c.same(
+            what,
+            record,
+            grant=(row.grant, record.grant),
+            system=(row.system, record.system),
+            time=(row.opened_at, record.at),
+        )
+        if name in closed and row.ended_at is None:
+            seq = closed[name].seq
+            c.say(f"{what} works, and record {seq} says that it was closed", closed[name])
+    shown = {str(code) for each in c.of(Event.CREDENTIALS_SHOWN) for code in _codes(each)}
+    for record in opened.values():
+        if str(_detail(record).get("code")) not in shown:
+            c.say(f"record {record.seq} opened a browser session with a link never shown", record)
+
+
+def _codes(record: RecordRow) -> Sequence[object]:
+    found = _detail(record).get("browser")
+    return list(found.values()) if isinstance(found, dict) else []
 
 
 def _certificates(c: _Comparison) -> None:

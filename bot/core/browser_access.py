@@ -13,6 +13,11 @@ OTHER_PERSON = (
 )
 
 
+def short_hash(digest: str) -> str:
+    """The part of a hash that names a code or a session in the audit log."""
+    return digest[:16]
+
+
 def code_refusal(
     system: str, expires_at: int, used_at: int | None, at: str, now: int
 ) -> str | None:

@@ -26,23 +26,30 @@ from bot.operations.audit.archive_log import (
     finish_archive,
 )
 from bot.operations.audit.verify_audit import INTERRUPTED, verdict_text
+from bot.operations.browser.open_session import BrowserSession, open_session
 from bot.operations.grants.release_grant import release_grant
+from bot.operations.grants.show_credentials import Credentials, show_credentials
 from bot.operations.onboarding.start_ramp import Start, start_ramp
 from bot.operations.usage.count_usage import sum_usage
 from storage import audit
-from tests.builders import SYSTEMS
+from tests.builders import browser_systems
 from tests.factories import ANA, BEN, CARA, DAN, LEA, START, Made
 from tests.ramps import BUNDLES, see_all, set_bundles
 
 DAY = 86400
 EVE = "os:eve"
-KEPT = SYSTEMS + '[retention]\nlog = "1y"\n'
+KEPT = browser_systems() + '[retention]\nlog = "1y"\n'
 VERIFIER = Path(__file__).parent.parent.parent / "docs/verify_audit.py"
 
 
 def a_past_grant(made: Made, person: str, pause: int = 0) -> Grant:
-    """Ended; `pause` seconds pass between its start and its end."""
+    """Opened in a browser where that is allowed, and ended; `pause` seconds pass between its start and its end."""
     grant = made.a_grant(person=person)
+    shown = show_credentials(made.world, grant.id, person)
+    assert isinstance(shown, Credentials)
+    for system, link in shown.links.items():
+        code = link.partition("code=")[2]
+        assert isinstance(open_session(made.world, code, system, ""), BrowserSession)
     made.clock.at += pause
     release_grant(made.world, grant.id, person)
     made.close_gates(grant)

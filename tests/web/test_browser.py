@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from hashlib import sha256
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import httpx2
@@ -14,6 +15,7 @@ from starlette.types import Message, Scope
 
 from bot.core.approval import Refused
 from bot.core.model import Grant
+from bot.operations.audit.verify_audit import verdict_text
 from bot.operations.browser.open_session import BrowserSession, open_session
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.grants.renew_grant import Renewed, renew_grant
@@ -39,6 +41,13 @@ NAME = "__Host-access"
 def door(site: Site) -> Site:
     site.made.set_policy(systems=browser_systems())
     return site
+
+
+@pytest.fixture
+def stored(either: Site) -> Site:
+    """The same on each of the databases."""
+    either.made.set_policy(systems=browser_systems())
+    return either
 
 
 def a_code(site: Site, grant: Grant, system: str = "shop-admin") -> str:
@@ -172,6 +181,19 @@ def test_signing_out_ends_the_session_and_takes_the_cookie_back(door: Site) -> N
     assert door.made.events("grant:browser:closed") == 1
 
 
+def test_an_invented_session_is_found(stored: Site) -> None:
+    grant = stored.made.a_grant()
+    cookie = a_cookie(stored, grant)
+    assert stored.made.verdict().is_intact
+    stored.made.forged = True
+    made = stored.made.world
+    with made.db.transaction():
+        made.db.run("UPDATE browser_sessions SET hash = ?", sha256(b"mine").hexdigest())
+    assert visit(stored, "mine").status_code == 200 and visit(stored, cookie).status_code == 401
+    found = verdict_text(stored.made.verdict())
+    assert "browser session" in found and "no record says that it was opened" in found
+
+
 # --- attacks on the code
 
 
@@ -184,10 +206,9 @@ def test_a_code_works_once(door: Site) -> None:
     assert len(why_refused(door)) == 1, "a code can't fill the log"
 
 
-def test_of_presses_at_the_same_time_one_gets_in(either: Site) -> None:
-    made = either.made
-    made.set_policy(systems=browser_systems())
-    code, found = a_code(either, made.a_grant()), []
+def test_of_presses_at_the_same_time_one_gets_in(stored: Site) -> None:
+    made = stored.made
+    code, found = a_code(stored, made.a_grant()), []
 
     def one() -> None:
         found.append(open_session(made.world, code, "shop-admin", "192.0.2.7"))
@@ -251,13 +272,13 @@ def test_nobody_is_signed_in_with_a_link_alone(door: Site) -> None:
     assert press(door, code).status_code == 303, "none of these used the code up"
 
 
-def test_nobody_is_moved_into_the_access_of_somebody_else(door: Site) -> None:
-    mine = a_cookie(door, door.made.a_grant())
-    pushed = a_code(door, door.made.a_grant(person="U0CARA"))
-    refused = press(door, pushed, Cookie=f"{NAME}={mine}")
+def test_nobody_is_moved_into_the_access_of_somebody_else(stored: Site) -> None:
+    mine = a_cookie(stored, stored.made.a_grant())
+    pushed = a_code(stored, stored.made.a_grant(person="U0CARA"))
+    refused = press(stored, pushed, Cookie=f"{NAME}={mine}")
     assert refused.status_code == 403 and "sign out" in refused.text
     assert "set-cookie" not in refused.headers and "cara" not in refused.text.lower()
-    assert visit(door, mine).headers["x-access-user"] == "u0ana@example.com"
+    assert visit(stored, mine).headers["x-access-user"] == "u0ana@example.com"
 
 
 def test_the_way_back_is_the_address_of_roles_toml(door: Site) -> None:

@@ -91,8 +91,8 @@ def verify_audit(
 ) -> Verdict:
     """Finds an edited, deleted, inserted, reordered or cut-off record, a log that was changed
     before more was written, and requests, votes, delegations, pre-approvals, open onboardings,
-    grants, leases, tokens and certificates that differ from it; also a log, or a whole database,
-    that was put back to a copy older than an anchor. Raises StorageUnavailable.
+    grants, leases, tokens, browser sessions and certificates that differ from it; also a log, or a
+    whole database, that was put back to a copy older than an anchor. Raises StorageUnavailable.
 
     Reads everything as it was at one moment, and blocks no writer.
     """

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from secrets import token_urlsafe
 
-from bot.core.browser_access import CODE_LASTS
+from bot.core.browser_access import CODE_LASTS, short_hash
 from bot.core.model import Grant
 from bot.operations._unit_of_work import UnitOfWork
 from storage import browser_access
@@ -17,10 +17,18 @@ def digest_of(secret: str) -> str:
     return sha256(secret.encode()).hexdigest()
 
 
-def make_links(u: UnitOfWork, grant: Grant, gates: Iterable[str]) -> dict[str, str]:
-    """Returns a link for a browser for each of these systems that takes browsers. Each has a new
-    code, good once, for CODE_LASTS seconds, for this grant and system."""
-    links = {}
+def name_of(secret: str) -> str:
+    """The name of a code or a session in the log, which does not reveal it."""
+    return short_hash(digest_of(secret))
+
+
+def make_links(
+    u: UnitOfWork, grant: Grant, gates: Iterable[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Returns a link for a browser for each of these systems that takes browsers, and the name of
+    its code in the log. Each has a new code, good once, for CODE_LASTS seconds, for this grant and
+    system."""
+    links, names = {}, {}
     for name in gates:
         system = u.policy.systems.get(name)
         if system is None or not system.browser_url:
@@ -28,4 +36,5 @@ def make_links(u: UnitOfWork, grant: Grant, gates: Iterable[str]) -> dict[str, s
         code = token_urlsafe(32)
         browser_access.add_code(u.db, digest_of(code), grant.id, name, u.now + CODE_LASTS)
         links[name] = f"{system.browser_url}{OPEN_PATH}?code={code}"
-    return links
+        names[name] = name_of(code)
+    return links, names

@@ -8,7 +8,7 @@ from bot.core.audit import Event
 from bot.core.browser_access import OTHER_PERSON, UNKNOWN, code_refusal
 from bot.core.model import Grant
 from bot.operations._unit_of_work import SYSTEM, Context, UnitOfWork, unit
-from bot.operations.browser.make_codes import digest_of
+from bot.operations.browser.make_codes import digest_of, name_of
 from bot.operations.grants.show_credentials import why_not_shown
 from bot.operations.tokens.introspect_token import TokenActive, introspect_session
 from storage import browser_access, grants
@@ -37,6 +37,9 @@ def open_session(
     A browser with a valid session of another person is refused, so that nobody is moved into
     another person's access without noticing.
     """
+    with world.db.reading():  # an invented code must not lock the database
+        if browser_access.code(world.db, digest_of(code)) is None:
+            return Refused(UNKNOWN)
     with unit(world) as u:
         found = browser_access.code(u.db, digest_of(code))
         if found is None:
@@ -52,7 +55,7 @@ def open_session(
             why = refused.reason if refused else None
         if why is not None or grant is None:
             return _refuse(u, digest_of(code), grant, system, source, why or UNKNOWN)
-        return _opened(u, grant, system, source)
+        return _opened(u, grant, system, source, code)
 
 
 def _is_of_another(u: UnitOfWork, current: str, system: str, grant: Grant) -> bool:
@@ -63,20 +66,21 @@ def _is_of_another(u: UnitOfWork, current: str, system: str, grant: Grant) -> bo
     return isinstance(known, TokenActive) and known.person != grant.person
 
 
-def _opened(u: UnitOfWork, grant: Grant, system: str, source: str) -> BrowserSession:
+def _opened(u: UnitOfWork, grant: Grant, system: str, source: str, code: str) -> BrowserSession:
     secret = token_urlsafe(32)
-    digest = digest_of(secret)
-    browser_access.add_session(u.db, digest, grant.id, system, u.now, grant.latest_end)
+    last = max(grant.latest_end, grant.ends_at)
+    browser_access.add_session(u.db, digest_of(secret), grant.id, system, u.now, last)
     u.record(
         Event.BROWSER_OPENED,
         grant.person,
         grant,
         system=system,
-        session=digest[:16],
+        session=name_of(secret),
+        code=name_of(code),
         source_address=source,
         ends_at=grant.ends_at,
     )
-    return BrowserSession(grant.id, secret, max(grant.latest_end, grant.ends_at) - u.now)
+    return BrowserSession(grant.id, secret, last - u.now)
 
 
 def _refuse(

@@ -54,7 +54,7 @@ def show_credentials(world: Context, grant_id: str, person: str) -> Credentials 
             if gates
             else ()
         )
-        links = make_links(u, grant, gates)
+        links, codes = make_links(u, grant, gates)
         u.record(
             Event.CREDENTIALS_SHOWN,
             person,
@@ -62,7 +62,7 @@ def show_credentials(world: Context, grant_id: str, person: str) -> Credentials 
             jti=jti,
             replaces=bool(earlier),
             ends_at=grant.ends_at,
-            browser=sorted(links),
+            browser=codes,
         )
         others = tuple(order for order in every if order.system not in gates)
         return Credentials(grant, jti, token, bool(earlier), earlier, gates, others, links)
