@@ -1,4 +1,4 @@
-"""Decides whether a one-time code lets a browser in."""
+"""The lifetime of the one-time codes for browsers, and the words when one is refused."""
 
 CODE_LASTS = 60
 """Seconds for which a code is good after it was shown."""
@@ -18,15 +18,11 @@ def short_hash(digest: str) -> str:
     return digest[:16]
 
 
-def code_refusal(
-    system: str, expires_at: int, used_at: int | None, at: str, now: int
-) -> str | None:
-    """The reason why a code for `system`, shown at the system `at`, is refused; None if it is good.
-    Times are UTC seconds."""
-    if system != at:
+def refusal_words(is_at_its_system: bool, used_at: int | None) -> str:
+    """Why a code was refused that was shown at its system or at another one, and was used at that
+    time or not yet."""
+    if not is_at_its_system:
         return OTHER_SYSTEM
     if used_at is not None:
         return f"This link was used already. It works once. {AGAIN}"
-    if now >= expires_at:
-        return f"This link is older than a minute. {AGAIN}"
-    return None
+    return f"This link is older than a minute. {AGAIN}"

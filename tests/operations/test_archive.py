@@ -43,7 +43,7 @@ VERIFIER = Path(__file__).parent.parent.parent / "docs/verify_audit.py"
 
 
 def a_past_grant(made: Made, person: str, pause: int = 0) -> Grant:
-    """Opened in a browser where that is allowed, and ended; `pause` seconds pass between its start and its end."""
+    """Opened in a browser where that is allowed, and ended `pause` seconds later."""
     grant = made.a_grant(person=person)
     shown = show_credentials(made.world, grant.id, person)
     assert isinstance(shown, Credentials)

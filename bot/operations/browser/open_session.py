@@ -5,7 +5,7 @@ from secrets import token_urlsafe
 
 from bot.core.approval import Refused
 from bot.core.audit import Event
-from bot.core.browser_access import OTHER_PERSON, UNKNOWN, code_refusal
+from bot.core.browser_access import OTHER_PERSON, UNKNOWN, refusal_words
 from bot.core.model import Grant
 from bot.operations._unit_of_work import SYSTEM, Context, UnitOfWork, unit
 from bot.operations.browser.make_codes import digest_of, name_of
@@ -37,25 +37,30 @@ def open_session(
     A browser with a valid session of another person is refused, so that nobody is moved into
     another person's access without noticing.
     """
+    digest = digest_of(code)
     with world.db.reading():  # an invented code must not lock the database
-        if browser_access.code(world.db, digest_of(code)) is None:
-            return Refused(UNKNOWN)
+        found = browser_access.code(world.db, digest)
+    if found is None:
+        return Refused(UNKNOWN)
     with unit(world) as u:
-        found = browser_access.code(u.db, digest_of(code))
-        if found is None:
-            return Refused(UNKNOWN)
         grant = grants.locked(u.db, found.grant)
-        why = code_refusal(found.system, found.expires_at, found.used_at, system, u.now)
-        if why is None and grant is not None and _is_of_another(u, current, system, grant):
-            why = OTHER_PERSON
-        if why is None and not browser_access.take_code(u.db, digest_of(code), system, u.now):
-            why = code_refusal(found.system, found.expires_at, u.now, system, u.now)
-        if why is None:
-            refused = why_not_shown(u, grant, grant.person if grant else "")
-            why = refused.reason if refused else None
+        why = _why_not(u, grant, digest, system, current)
         if why is not None or grant is None:
-            return _refuse(u, digest_of(code), grant, system, source, why or UNKNOWN)
+            return _refuse(u, digest, grant, system, source, why or UNKNOWN)
         return _opened(u, grant, system, source, code)
+
+
+def _why_not(
+    u: UnitOfWork, grant: Grant | None, digest: str, system: str, current: str
+) -> str | None:
+    """Uses the code up, and returns why it opens nothing, or None."""
+    if grant is not None and _is_of_another(u, current, system, grant):
+        return OTHER_PERSON
+    if not browser_access.take_code(u.db, digest, system, u.now):
+        left = browser_access.code(u.db, digest)
+        return refusal_words(left.system == system, left.used_at) if left else UNKNOWN
+    refused = why_not_shown(u, grant, grant.person if grant else "")
+    return refused.reason if refused else None
 
 
 def _is_of_another(u: UnitOfWork, current: str, system: str, grant: Grant) -> bool:
