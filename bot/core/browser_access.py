@@ -19,8 +19,8 @@ def short_hash(digest: str) -> str:
 
 
 def refusal_words(is_at_its_system: bool, used_at: int | None) -> str:
-    """Why a code was refused that was shown at its system or at another one, and was used at that
-    time or not yet."""
+    """The reason why a code was refused. It was shown at its system or at another one; `used_at` is
+    when it was used, None if it was not."""
     if not is_at_its_system:
         return OTHER_SYSTEM
     if used_at is not None:
