@@ -7,7 +7,7 @@ from bot.core.authority import decider_references
 from bot.core.model import RULE, Grant, Request
 from bot.core.roles import Role
 from bot.operations._unit_of_work import Snapshot
-from storage import preapprovals, ramps, requests
+from storage import preapprovals, ramps
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,10 @@ class ApprovedAhead:
         return (*rule.members, *filter(None, [duty]))
 
 
-def approved_ahead(u: Snapshot, grant: Grant) -> ApprovedAhead | None:
-    """The rule or pre-approvals that approved this grant for a later start; None where people
-    decided, where it started at once, and for a stage of an onboarding, whose plan a lead
+def approved_ahead(u: Snapshot, grant: Grant, request: Request | None) -> ApprovedAhead | None:
+    """The rule or pre-approvals that approved this grant of `request` for a later start; None where
+    people decided, where it started at once, and for a stage of an onboarding, whose plan a lead
     approved."""
-    request = requests.get(u.db, grant.request)
     if request is None or request.decided_at is None or grant.starts_at <= request.decided_at:
         return None
     by = request.decided_by or ""

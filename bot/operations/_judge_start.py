@@ -7,7 +7,7 @@ from bot.core import effects
 from bot.core.approval import Refused, may_start
 from bot.core.authority import OPERATOR
 from bot.core.criteria import Asked, preapproval_at_start, rule_at_start
-from bot.core.model import EndReason, Grant, GrantState, Person
+from bot.core.model import EndReason, Grant, GrantState, Person, Request
 from bot.core.roles import Role
 from bot.operations._approved_ahead import approved_ahead
 from bot.operations._criteria import denied, gather
@@ -35,17 +35,17 @@ def judge_start(u: UnitOfWork, grant: Grant, holder: Person) -> Refused | None:
         return refused
     return denied(
         u, role, holder, max(u.now, grant.starts_at), directory=directory
-    ) or _not_approved_any_more(u, role, grant, holder)
+    ) or _no_longer_approved(u, role, grant, request, holder)
 
 
-def _not_approved_any_more(
-    u: UnitOfWork, role: Role, grant: Grant, holder: Person
+def _no_longer_approved(
+    u: UnitOfWork, role: Role, grant: Grant, request: Request, holder: Person
 ) -> Refused | None:
     """Refuses access that a rule or pre-approvals approved for a later start, and would not approve
     now."""
-    if (ahead := approved_ahead(u, grant)) is None:
+    if (ahead := approved_ahead(u, grant, request)) is None:
         return None
-    request, has_come = ahead.request, grant.state is not GrantState.SCHEDULED
+    has_come = grant.state is not GrantState.SCHEDULED
     asked = Asked(holder, grant.duration, request.ticket, request.fingerprint)
     facts = replace(
         gather(u, role, holder.id, request.ticket), has_emergency=has_open_emergency(u, holder.id)

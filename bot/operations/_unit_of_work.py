@@ -172,7 +172,9 @@ class Snapshot:
         else:
             leads = self.policy.workspace.leads
             role = as_emergency(role, about.urgency, about.duration, leads)
-        with_values = bound(role, about.parameters) if role else None
+        if role is None or not (role.parameters or about.parameters):
+            return role
+        with_values = bound(role, about.parameters)
         # Values that the role no longer takes leave it as it is: its fingerprint differs then.
         return role if isinstance(with_values, Refused) else with_values
 

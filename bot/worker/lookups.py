@@ -8,12 +8,11 @@ from bot.operations.claim_work import Work
 from bot.operations.people.record_people import groups_read_since, record_people
 from bot.operations.policy.find_unresolved import (
     needed_for_decision,
-    unresolved,
     unresolved_of_role,
 )
 from bot.operations.policy.record_policy import is_outdated
 from bot.operations.requests.answer_waiting import answer_waiting, give_up_waiting
-from bot.operations.requests.count_vote import abandon_vote, count_vote, others_to_confirm
+from bot.operations.requests.count_vote import abandon_vote, count_vote, left_to_look_up
 from bot.worker.deps import HandlerDeps
 
 PRESS_PATIENCE = 120
@@ -29,10 +28,10 @@ def decide(deps: HandlerDeps, work: Work) -> None:
         deps.tickets.look_up_of(work.data["request"])
     refs, groups = needed_for_decision(deps.world, work.data["request"])
     voter = deps.people.confirm(work.data["voter"], groups)
-    if unknown := unresolved(deps.world, refs):
+    unknown, others = left_to_look_up(deps.world, refs, work.data)
+    if unknown:
         deps.people.resolve(unknown)
-    others = [deps.people.look_up(each) for each in others_to_confirm(deps.world, work.data)]
-    work.finish(count_vote, work.data, voter, others)
+    work.finish(count_vote, work.data, voter, [deps.people.look_up(each) for each in others])
 
 
 def delay_decision(deps: HandlerDeps, work: Work, error: SystemUnavailable) -> None:

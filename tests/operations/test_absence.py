@@ -14,7 +14,7 @@ from bot.operations.absence.go_away import Away, go_away
 from bot.operations.people.describe_person import describe_home
 from bot.operations.process.next_due import next_due
 from bot.operations.requests.approve_request import Granted, approve_request
-from bot.operations.requests.count_vote import others_to_confirm
+from bot.operations.requests.count_vote import left_to_look_up
 from bot.operations.requests.deny_request import Denied, deny_request
 from bot.operations.requests.describe_request import describe_request
 from tests.concurrency import together
@@ -161,7 +161,7 @@ def test_a_decision_asks_slack_about_the_absent_approver_too(made: Made) -> None
     request = made.a_request()
     for approve in (True, False):
         press = {"request": request.id, "voter": CARA, "approve": approve}
-        assert others_to_confirm(made.world, press) == [BEN]
+        assert left_to_look_up(made.world, [], press) == ((), [BEN])
 
 
 def test_home_and_card_show_who_decides_for_whom(made: Made) -> None:

@@ -29,7 +29,7 @@ def needed_to_start(role: Role) -> tuple[str, ...]:
 def needed_by_grant(u: Snapshot, role: Role, grant: Grant) -> tuple[str, ...]:
     """Returns the references that decide whether this grant may start, with those of the rule or
     pre-approvals that approved it in advance."""
-    ahead = approved_ahead(u, grant)
+    ahead = approved_ahead(u, grant, requests.get(u.db, grant.request))
     return (*needed_to_start(role), *(ahead.references(u, role) if ahead else ()))
 
 
@@ -46,8 +46,9 @@ def unresolved_of_start(world: Context, grant_id: str) -> tuple[str, ...]:
     with reading(world) as u:
         grant = grants.get(u.db, grant_id)
         role = u.role_of(grant) if grant else None
-        needed = needed_by_grant(u, role, grant) if grant and role else ()
-    return unresolved(world, needed)
+        if grant is None or role is None:
+            return ()
+        return u.directory.unresolved(needed_by_grant(u, role, grant))
 
 
 def unresolved_leads(world: Context) -> tuple[str, ...]:

@@ -112,16 +112,17 @@ def _refusal(
     refused = OUTDATED if u.outdated else may_decide(role, request, voter, authority)
     if refused is not None or role is None:
         return refused
+    requester = u.person(request.requester)
     return (
         unchanged(role, request)
         or may_approve(role, request, voter, ballot.before, authority)
         or narrowed(request, vote, u.now)
         or too_long_now(role, vote.duration)
-        or _may_still_request(u, role, request)
-        or (may_press(u.person(request.requester), voter) if request.urgency else None)
+        or _may_still_request(u, role, requester)
+        or (may_press(requester, voter) if request.urgency else None)
         or u.paused(role.name, request.requester)
-        or denied(u, role, u.person(request.requester), u.now, *_starts(request, ballot.votes))
-        or refused_by_ticket(u, role, u.person(request.requester), request.ticket)
+        or denied(u, role, requester, u.now, *_starts(request, ballot.votes))
+        or refused_by_ticket(u, role, requester, request.ticket)
         or may_renew_pending(role, request, _renewed(u, request), vote, u.now)
         or something_left(role, request, ballot.votes, authority)
     )
@@ -132,8 +133,8 @@ def _starts(request: Request, votes: list[Vote]) -> set[int]:
     return {at for at in (request.start_at, *(vote.start_at for vote in votes)) if at is not None}
 
 
-def _may_still_request(u: UnitOfWork, role: Role, request: Request) -> Refused | None:
-    refused = may_request(role, requester := u.person(request.requester), u.directory)
+def _may_still_request(u: UnitOfWork, role: Role, requester: Person) -> Refused | None:
+    refused = may_request(role, requester, u.directory)
     if (
         refused is None
         or requester.ineligible_reason()

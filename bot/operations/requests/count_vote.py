@@ -1,7 +1,7 @@
 """Counts a stored press on Approve or Deny after Slack has confirmed the voter, and replies to the
 voter where the message does not show the outcome."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bot.core import effects
@@ -9,7 +9,7 @@ from bot.core.approval import NeedsApproval, Refused
 from bot.core.authority import OPERATOR
 from bot.core.effects import Effect
 from bot.core.model import Person
-from bot.operations._unit_of_work import Context, reading, unit
+from bot.operations._unit_of_work import Context, Snapshot, reading, unit
 from bot.operations.people.record_people import record_people
 from bot.operations.requests.accept_vote import AlreadyDecided
 from bot.operations.requests.approve_request import Granted, approve_request
@@ -19,12 +19,20 @@ from storage import requests
 Outcome = Granted | Denied | NeedsApproval | AlreadyDecided | Refused
 
 
-def others_to_confirm(world: Context, press: Mapping[str, Any]) -> list[str]:
-    """The people in Slack whose earlier approvals count together with this press, and the absent
-    approvers in whose place they or the voter decide. Raises StorageUnavailable."""
+def left_to_look_up(
+    world: Context, refs: Iterable[str], press: Mapping[str, Any]
+) -> tuple[tuple[str, ...], list[str]]:
+    """The unresolved ones of `refs`, and `others_to_confirm`, for a press whose voter was looked
+    up. Raises StorageUnavailable."""
     with reading(world) as u:
-        votes = requests.votes(u.db, str(press["request"])) if press["approve"] else []
-        authority = u.authority()
+        return u.directory.unresolved(refs), others_to_confirm(u, press)
+
+
+def others_to_confirm(u: Snapshot, press: Mapping[str, Any]) -> list[str]:
+    """The people in Slack whose earlier approvals count together with this press, and the absent
+    approvers in whose place they or the voter decide."""
+    votes = requests.votes(u.db, str(press["request"])) if press["approve"] else []
+    authority = u.authority()
     voters = [str(press["voter"]), *(each.voter for each in votes)]
     absent = [giver for voter in voters for giver in authority.givers_of(voter)]
     found = dict.fromkeys([*voters, *absent])

@@ -46,7 +46,8 @@ def ticket_of_start(world: Context, grant_id: str) -> tuple[str, str]:
     its ticket is judged again then. Raises StorageUnavailable."""
     with reading(world) as u:
         grant = grants.get(u.db, grant_id)
-        ahead = approved_ahead(u, grant) if grant else None
+        request = requests.get(u.db, grant.request) if grant else None
+        ahead = approved_ahead(u, grant, request) if grant else None
     return (ahead.request.role, ahead.request.ticket) if ahead else ("", "")
 
 
