@@ -99,7 +99,7 @@ def build_web(
 def _token_checks(
     world: Context, signer: Signer, meter: UsageMeter, registry: CollectorRegistry
 ) -> TokenChecks:
-    words = "Checks of tokens, by system and outcome."
+    words = "Checks of tokens and browser sessions, by system and outcome."
     counter = RequestCounter(registry, "access_bot_token_checks", words, "system", "outcome")
     return TokenChecks(world, signer, meter, counter)
 

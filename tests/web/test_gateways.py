@@ -4,15 +4,20 @@ real database."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from bot.core.model import EndReason
+from bot.operations.browser.open_session import BrowserSession, open_session
 from bot.operations.grants.release_grant import Ending
 from bot.operations.grants.revoke_grant import revoke_grant
-from tests.factories import LEA, Made
+from bot.operations.grants.show_credentials import Credentials, show_credentials
+from tests.builders import browser_systems
+from tests.factories import ANA, LEA, Made
 from tests.web.conftest import Site, serving
 from tests.web.proxies import PROXIES, a_proxy
 
@@ -143,3 +148,84 @@ def test_without_the_bot_the_page_is_closed(
         assert door.get("/", headers=bearer(token)).status_code >= 500
         with serving(site.app, port):
             assert door.get("/", headers=bearer(token)).status_code == 200
+
+
+# --- browsers
+
+
+@pytest.fixture
+def cookie(door: httpx2.Client, made: Made) -> str:
+    """The cookie of a browser that is signed in at this door."""
+    made.set_policy(systems=browser_systems(str(door.base_url).rstrip("/")))
+    shown = show_credentials(made.world, made.a_grant().id, ANA)
+    assert isinstance(shown, Credentials)
+    code = shown.links["shop-admin"].partition("code=")[2]
+    opened = open_session(made.world, code, "shop-admin", "192.0.2.7")
+    assert isinstance(opened, BrowserSession)
+    return f"access={opened.secret}"
+
+
+def test_a_browser_gets_in_with_its_cookie_which_the_page_does_not_receive(
+    door: httpx2.Client, cookie: str
+) -> None:
+    for sent in (f"theme=dark; {cookie}; x=1", f"{cookie}; theme=dark; x=1"):
+        headers = seen(door.get("/orders", headers={"Cookie": sent}))
+        assert ("x-access-user", "u0ana@example.com") in headers
+        (kept,) = (value for name, value in headers if name == "cookie")
+        assert kept.strip("; ") == "theme=dark; x=1"
+    alone = seen(door.get("/orders", headers={"Cookie": cookie}))
+    assert cookie not in str(alone)
+    assert door.get("/", headers={"Cookie": f"{cookie}; {cookie}"}).status_code == 401
+
+
+def test_another_site_cannot_post_through_the_proxy(door: httpx2.Client, cookie: str) -> None:
+    def post(**headers: str) -> int:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return door.post("/orders", headers={"Cookie": cookie, **named}).status_code
+
+    assert post() == post(Origin="https://evil.example.com") == 403
+    assert post(Sec_Fetch_Site="same-site") == post(X_Original_Method="GET") == 403
+    assert post(X_Forwarded_Method="GET", X_HTTP_Method="GET") == 403
+    assert post(Sec_Fetch_Site="same-origin") == 200
+    assert post(Origin=str(door.base_url).rstrip("/")) == 200
+
+
+SMUGGLED = (
+    "/_access/../orders",
+    "/_access/%2e%2e/orders",
+    "/_access/..%2forders",
+    "/_access/..;/orders",
+    "//_access/../orders",
+    "/_access/open/../../auth?system=shop-admin",
+    "/_access/../metrics",
+    "/_access/%2e%2e/metrics",
+    "/_access/..%2fmetrics",
+    "/_access%2f..%2fmetrics",
+)
+
+
+def test_no_path_below_access_leads_to_the_page_or_to_more_of_the_bot(
+    door: httpx2.Client, cookie: str
+) -> None:
+    """The paths go out as they are written; a client's library would shorten them."""
+    for path in SMUGGLED:
+        with closing(HTTPConnection("127.0.0.1", door.base_url.port, timeout=10)) as line:
+            line.request("GET", path, headers={"Accept": "text/html"})
+            answer = line.getresponse()
+            text = answer.read().decode()
+            assert answer.status in (400, 401, 404), (path, answer.status)
+            assert "access_bot_" not in text and "x-access-user" not in text.lower(), path
+
+
+def test_a_browser_without_access_gets_the_page_of_the_bot(
+    door: httpx2.Client, cookie: str
+) -> None:
+    for path in ("/orders", "/_access/"):
+        answer = door.get(path, headers={"Accept": "text/html"})
+        assert answer.status_code == 401
+        assert "You need access to this page" in answer.text
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    program = door.get("/orders")
+    assert program.headers["content-type"].startswith("text/plain")
+    assert program.headers["www-authenticate"].startswith("Bearer")
