@@ -11,12 +11,13 @@ from collections.abc import Callable
 
 
 class Clock:
-    """Calling it returns UTC seconds since the epoch. Thread-safe."""
+    """Calling it returns UTC seconds since the epoch; `wall` is the machine's clock, which may go
+    back. Thread-safe."""
 
     def __init__(
         self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic
     ) -> None:
-        self._wall, self._steady = wall, steady
+        self.wall, self._steady = wall, steady
         self._ahead = wall() - steady()
         self._lock = threading.Lock()
 
@@ -34,7 +35,7 @@ class Clock:
     def exact(self) -> float:
         """The time with its fraction, to sleep until the next whole second."""
         with self._lock:
-            wall = self._wall()
+            wall = self.wall()
             # Read after the other: a delayed thread must not push the time ahead.
             steady = self._steady()
             self._ahead = max(self._ahead, wall - steady)

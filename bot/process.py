@@ -101,7 +101,7 @@ class Worker:
         patient = slack_client(settings, timeout=10)
         self._base, self.connect_loop = base, ConnectLoop(identity, self._meet_slack)
         self.people = SlackPeople(slack_client(settings, timeout=3), clock_world, identity.team)
-        self._checkup = NightlyCheckup(base, waits_for_slack(patient))
+        self._checkup = NightlyCheckup(base, waits_for_slack(patient), base.clock.wall)
         self.delivery = build_delivery(base, clock_world, patient, self.people, meter)
         self.jobs = Scheduler(
             clock_world, base.clock.exact, self._others(clock_world), ending=self.delivery.ends_held
@@ -217,7 +217,7 @@ class Worker:
             "calendars": PeriodicJob(CALENDARS_EVERY, CalendarPoller(world).poll),
             "tickets": PeriodicJob(30, self.delivery.tickets.watch),
             "channels": PeriodicJob(60, lambda: look_up_channels_in_turn(world)),
-            "digest": PeriodicJob(60, lambda: send_due_digest(world)),
+            "digest": PeriodicJob(10, lambda: send_due_digest(world)),
             "onboarding": PeriodicJob(10, lambda: sweep_ramps(world)),
             "reviews": PeriodicJob(10, lambda: sweep_campaigns(world)),
             "time": PeriodicJob(60, lambda: mark_time(world)),

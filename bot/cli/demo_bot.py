@@ -117,6 +117,7 @@ def main() -> None:
 
 def run() -> None:
     """Raises ConfigError, SchemaMismatch and StorageUnavailable before anything starts."""
+    os.umask(0o077)  # as `access-bot` does
     settings = load("run")
     # The settings allow plain http for loopback only.
     if not settings.slack_api_url.startswith("http://"):

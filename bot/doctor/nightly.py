@@ -1,6 +1,5 @@
 """Runs the checks of `access-bot doctor` once a night, however many workers there are."""
 
-import time
 from collections.abc import Callable
 
 from slack_sdk import WebClient
@@ -16,9 +15,7 @@ from bot.operations.process.nightly_checkup import claim_checkup, record_checkup
 class NightlyCheckup:
     """`client` waits when Slack asks for a pause; `wall` is this machine's clock."""
 
-    def __init__(
-        self, base: Services, client: WebClient, wall: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, base: Services, client: WebClient, wall: Callable[[], float]) -> None:
         self._deployment = Deployment(base, client, wall)
         self._world = base.world.via(Source.CLOCK)
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -220,7 +221,8 @@ async def answer_call(
         return CutOff()
     status, body, headers = answer
     if method in METHODS:
-        headers = {**headers, "X-OAuth-Scopes": ",".join(granted(world, method))}
+        headers = {**headers, "Date": formatdate(world.workspace.now(), usegmt=True)}
+        headers["X-OAuth-Scopes"] = ",".join(granted(world, method))
         headers["X-Accepted-OAuth-Scopes"] = ",".join(METHODS[method].scopes)
     if status >= 500:
         return PlainTextResponse("upstream trouble", status, headers)

@@ -108,6 +108,7 @@ def build_server(world: World) -> Server:
             proxy_headers=False,
             log_config=None,
             access_log=False,
+            date_header=False,
             timeout_keep_alive=60,
             timeout_graceful_shutdown=1,
         ),

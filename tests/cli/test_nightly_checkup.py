@@ -4,6 +4,7 @@ changed."""
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -34,7 +35,7 @@ class Installation:
         self.at, self.sandbox = EVENING, sandbox
         self.base = replace(base, world=replace(base.world, now=lambda: self.at))
         client = slack_client(base.settings, timeout=5)
-        self.workers = [NightlyCheckup(self.base, client) for _ in range(2)]
+        self.workers = [NightlyCheckup(self.base, client, time.time) for _ in range(2)]
 
     def night(self, number: int) -> list[dict[str, list[str]]]:
         """Both workers look twice in that night; returns the notes so far."""

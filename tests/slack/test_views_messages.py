@@ -864,7 +864,7 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
     "a nightly check": (
         "checkup_changed",
         {"new": ["warn  channel #a: <!here> shared"], "solved": ["FAIL  clock: off"], "open": 3},
-        ("1 new, 1 solved, 3 open.\nNew: warn channel #a: <!here> shared\nSolved: FAIL clock: off"),
+        ("1 new, 1 solved, 3 open.\nNew: channel #a: <!here> shared (warning)\nSolved: clock: off"),
     ),
     "a new API token": (
         "api_token_created",

@@ -7,7 +7,7 @@ from itertools import islice
 from bot.core.authority import with_delegates
 from bot.core.model import CampaignState
 from bot.core.onboarding import Ramp
-from bot.core.review import Campaign, Item, ItemKind
+from bot.core.review import STANDING, Campaign, Item, ItemKind
 from bot.core.roles import Role
 from bot.core.usage import GrantUsage
 from bot.operations._leads_only import seen_as_lead
@@ -27,9 +27,10 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class WaitingPage:
-    """Items of a campaign that wait for one person. `names` are those of people in them, `used` the
-    use of their grants so far by id, `ramps` their onboardings by id. `more` says that others wait
-    after the last of these, `skipped` that the page does not begin with the first item."""
+    """Items of a campaign that wait for one person. `names` are those of people and groups in them,
+    `used` the use of their grants so far by id, `ramps` their onboardings by id. `more` says that
+    others wait after the last of these, `skipped` that the page does not begin with the first
+    item."""
 
     view: CampaignView
     items: tuple[Item, ...]
@@ -130,13 +131,15 @@ def _page(u: Snapshot, campaign: Campaign, found: list[Item], skipped: bool) -> 
     onboardings = [ramps.get(u.db, i.about) for i in items if i.kind is ItemKind.ONBOARDING]
     named = {person for item in items for person in item.holders[:_MOST_NAMED]}
     named |= {str(item.facts.get("decided_by", "")) for item in items} - {""}
+    refs = [item.about for item in items if item.kind in STANDING]
+    handles = dict(zip(refs, u.directory.called(refs), strict=True))
     return WaitingPage(
         view_of(u, campaign),
         tuple(items),
         len(found) > PAGE,
         skipped,
         {i.role: u.policy.roles[i.role] for i in items if i.role in u.policy.roles},
-        {each.id: each.name for each in people.several(u.db, named).values()},
+        handles | {each.id: each.name for each in people.several(u.db, named).values()},
         used_of(u, given),
         {ramp.id: ramp for ramp in onboardings if ramp},
     )

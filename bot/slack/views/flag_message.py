@@ -63,7 +63,7 @@ def _about(flag: Flag) -> list[Part]:
 
 
 def _said(flag: Flag) -> list[Part]:
-    return [typed(flag.sentence, SENTENCE_ROOM), " ", date(flag.at), "."]
+    return [typed(flag.sentence, SENTENCE_ROOM), " Time: ", date(flag.at), "."]
 
 
 def _parts(parts: Sequence[Flag]) -> list[Block]:

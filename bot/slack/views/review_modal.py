@@ -22,7 +22,6 @@ from bot.slack.blocks import (
     context,
     date,
     input_block,
-    is_slack_id,
     left,
     modal,
     paragraph,
@@ -138,7 +137,9 @@ def _group(page: WaitingPage, items: Sequence[Item], now: int) -> Block:
     name = _block(Field.ITEMS, page, items[0])
     options = [_option(page, item, now) for item in items]
     element: Element = {"type": "checkboxes", "action_id": name, "options": options}
-    return input_block(name, f"Items {items[0].number} to {items[-1].number}", element, "", True)
+    first, last = items[0].number, items[-1].number
+    label = f"Item {first}" if first == last else f"Items {first} to {last}"
+    return input_block(name, label, element, "", True)
 
 
 def _option(page: WaitingPage, item: Item, now: int) -> Element:
@@ -188,8 +189,8 @@ def _roles(item: Item) -> str:
 
 
 def _reference(page: WaitingPage, item: Item) -> str:
-    """The reference of roles.toml; a person by name."""
-    return _name(page, item.about) if is_slack_id(item.about) else item.about
+    """The reference of roles.toml; a person or a group by name."""
+    return _name(page, item.about)
 
 
 def _members(page: WaitingPage, item: Item) -> str:

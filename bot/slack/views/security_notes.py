@@ -27,6 +27,7 @@ from bot.slack.blocks import (
     preformatted,
     rich,
     section,
+    spoken,
     typed,
     who,
     who_text,
@@ -600,10 +601,16 @@ MOST_PROBLEMS = 10
 def _some(title: str, problems: Sequence[str]) -> list[Sequence[Part]]:
     """The first problems, each on its line, and the number of the others."""
     lines: list[Sequence[Part]] = [
-        [title, typed(problem, 250)] for problem in problems[:MOST_PROBLEMS]
+        [title, *spoken(_as_sentence(problem), 250)] for problem in problems[:MOST_PROBLEMS]
     ]
     left = len(problems) - MOST_PROBLEMS
     return [*lines, [f"{title}{left} more."]] if left > 0 else lines
+
+
+def _as_sentence(problem: str) -> str:
+    """A line of `access-bot doctor` without the column of its state."""
+    state, _, text = problem.partition(" ")
+    return f"{text.strip()} (warning)" if state == "warn" else text.strip()
 
 
 def _texts(found: object) -> list[str]:
@@ -713,7 +720,7 @@ def _campaign_started(facts: Facts) -> Message:
     return message(
         f"A review of access has started: {items}.",
         paragraph(
-            [bold("A review has started"), " of ", bold(str(facts["scope"])), f": {items}."],
+            [bold(f"The review of {facts['scope']} has started"), f": {items}."],
             [f"{asked} on them until ", date(int(str(facts["due_at"]))), "."],
         ),
     )
@@ -723,7 +730,7 @@ def _campaign_closed(facts: Facts) -> Message:
     return message(
         f"A review of access is closed, and {facts['ending']} of its items are still to end.",
         paragraph(
-            [bold("A review is closed"), " of ", bold(str(facts["scope"])), ": ", _outcome(facts)],
+            [bold(f"The review of {facts['scope']} is closed"), ": ", _outcome(facts)],
             *_unanswered(facts),
             _undone(facts),
         ),
@@ -735,9 +742,7 @@ def _campaign_undone(facts: Facts) -> Message:
         f"A review of access is not finished: {facts['undone']} of its items are still there.",
         paragraph(
             [
-                bold("A review is not finished"),
-                " of ",
-                bold(str(facts["scope"])),
+                bold(f"The review of {facts['scope']} is not finished"),
                 f": {facts['undone']} to end and still there.",
             ],
             _undone(facts),
@@ -750,7 +755,7 @@ def _campaign_finished(facts: Facts) -> Message:
         "A review of access is finished: everything that was to end has ended.",
         paragraph(
             [
-                *(bold("A review is finished"), " of ", bold(str(facts["scope"])), ": "),
+                *(bold(f"The review of {facts['scope']} is finished"), ": "),
                 _outcome(facts),
             ],
             *_unanswered(facts),

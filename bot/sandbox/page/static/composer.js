@@ -83,7 +83,7 @@ export class Composer {
     const row = (offer, place) => h("li", { id: `${this.id}-${place}`, role: "option", "aria-selected": "false", on: { pointerdown: (event) => (event.preventDefault(), this.take(place)) } }, h("strong", {}, offer.title), offer.about && h("span", { class: "note" }, offer.about));
     fill(this.box, this.offers.map(row));
     this.box.hidden = false;
-    return announce(`${this.offers.length} suggestions`);
+    return announce(this.offers.length === 1 ? "1 suggestion" : `${this.offers.length} suggestions`);
   }
 
   close() {

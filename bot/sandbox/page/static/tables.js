@@ -71,7 +71,7 @@ export function dataTable(block) {
     view.page = Math.min(view.page, last);
     fill(body, kept.slice(view.page * size, (view.page + 1) * size).map((cells) => h("tr", {}, cells.map(cellOf))));
     heads.forEach((node, place) => node.setAttribute("aria-sort", place !== view.column ? "none" : view.down ? "descending" : "ascending"));
-    where.textContent = `${kept.length} rows, page ${view.page + 1} of ${last + 1}`;
+    where.textContent = `${kept.length === 1 ? "1 row" : `${kept.length} rows`}, page ${view.page + 1} of ${last + 1}`;
     back.disabled = view.page === 0;
     next.disabled = view.page === last;
   }
