@@ -318,7 +318,7 @@ def test_the_bot_of_the_demo_has_the_environment_of_the_readme_and_nothing_of_th
     monkeypatch.chdir(tmp_path)
     home = tmp_path / "home"
     with running_demo(home) as on:
-        machine, stand_in = {"PATH", "HOME"}, {"SLACK_API_URL", "HOST", "PORT"}
+        machine, stand_in = {"PATH", "HOME"}, {"SLACK_API_URL", "HOST", "PORT", "SHOP_ADMIN_URL"}
         assert set(on.bot.environment) == {*MODES["socket"], *ROLE_SECRETS, *machine, *stand_in}
         assert on.bot.command("audit", "verify").returncode == 0
         assert (home / "access.db").exists()
