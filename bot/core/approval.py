@@ -311,7 +311,7 @@ def too_long_now(role: Role, duration: int) -> Refused | None:
     if duration <= role.max_duration:
         return None
     return Refused(
-        f"{role.name} is given for at most {format_duration(role.max_duration)} by now, and this"
+        f"{role.name} is given for at most {format_duration(role.max_duration)} now, and this"
         f" would be for {format_duration(duration)}. Shorten it with Edit, or deny it.",
         field="duration",
     )
@@ -338,7 +338,7 @@ def may_start(
     if grant.duration > role.max_duration:
         longest, approved = format_duration(role.max_duration), format_duration(grant.duration)
         return Refused(
-            f"{role.name} is given for at most {longest} by now, and this was approved for"
+            f"{role.name} is given for at most {longest} now, and this was approved for"
             f" {approved}. Ask for less."
         )
     return None
@@ -354,16 +354,16 @@ def nobody_can_decide(role: Role, requester: str, authority: Authority) -> Refus
     if short.able == 0:
         return Refused(
             f"Nobody can approve {role.name}{named} right now: its approvers ({refs}) are no one"
-            " but you, or no one at all. Ask a lead to put that right."
+            " but you, or no one at all. Ask a lead to correct that."
         )
     if len(short.tiers) > 1:
         return Refused(
             f"{_names(short.tiers)} of {role.name} need {short.need} different people, but only"
-            f" {short.able} could approve. Ask a lead to put that right."
+            f" {short.able} could approve. Ask a lead to correct that."
         )
     return Refused(
         f"{role.name} needs {short.need} approvals{named}, but only {short.able} other people could"
-        " give one. Ask a lead to put that right."
+        " give one. Ask a lead to correct that."
     )
 
 
@@ -387,7 +387,7 @@ def may_renew_pending(
         )
     if role.max_renewals == 0:
         return Refused(
-            f"{role.name} can't be renewed by now. Deny it, and let the requester ask again when"
+            f"{role.name} can no longer be renewed. Deny it, and let the requester ask again when"
             " the access has ended."
         )
     if set(vote.actions) != set(request.actions):

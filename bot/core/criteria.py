@@ -144,7 +144,7 @@ def denial(role: Role, person: Person, facts: Facts) -> Refused | None:
             " denies it to everybody."
         )
         is_missing = directory.missing.issuperset(unknown)
-        text += " Ask a lead to put that right." if is_missing else " Try again when Slack answers."
+        text += " Ask a lead to correct that." if is_missing else " Try again when Slack answers."
     return Refused(text, "role", rule.name)
 
 

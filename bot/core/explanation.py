@@ -266,5 +266,5 @@ def _hint(role: Role, rule: RuleView) -> str:
     if not (rule.holds or rule.with_ticket):
         return ""
     how = [f"for {format_duration(rule.duration)}"] if rule.duration < role.default_duration else []
-    how += ["with a right ticket"] if rule.with_ticket else []
-    return f"Asked {' and '.join(how)}, the rule “{rule.name}” approves it at once."
+    how += ["with the right ticket"] if rule.with_ticket else []
+    return f"The rule “{rule.name}” approves a request {' '.join(how)} at once."

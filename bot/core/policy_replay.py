@@ -133,7 +133,9 @@ class Replay:
         if role is None:
             return Replayed(Result.REFUSED, "there is no such role")
         if past.facts is None or past.then is None:
-            missing = "facts about the requester" if past.facts is None else "the rules of then"
+            missing = (
+                "facts about the requester" if past.facts is None else "the rules of that time"
+            )
             return Replayed(Result.UNKNOWN, f"the log does not have {missing}")
         if past.then is not self._kept_for or len(self._kept) >= MOST_KEPT:
             self._kept.clear()

@@ -26,7 +26,7 @@ class Known(StrEnum):
     """The way in which use on a system is known: from each report, from polls, or not at all."""
 
     REPORTED = "every use"
-    OBSERVED = "looked at"
+    OBSERVED = "observed"
     UNREPORTED = "not reported"
 
 

@@ -605,7 +605,7 @@ def drift(ctx: ListenerContext, said: Command, person: Person) -> Message:
     if isinstance(refused, Refused):
         return _refused(refused)
     return answers.done(
-        "Asking every system what is there… What was found follows in a message only you can see."
+        "Checking every system… The result follows in a message that only you can see."
     )
 
 

@@ -166,22 +166,22 @@ NOBODY = {
     "a tier whose only member is the requester": (
         _role(("lead", [BEN], 1), ("security", [ANA], 1)),
         "Nobody can approve shop-admin for “security” right now: its approvers (U0ANA) are no one"
-        " but you, or no one at all. Ask a lead to put that right.",
+        " but you, or no one at all. Ask a lead to correct that.",
     ),
     "one person in two tiers": (
         _role(("lead", [BEN, ANA], 1), ("security", [BEN], 1)),
         "“lead” and “security” of shop-admin need 2 different people, but only 1 could approve."
-        " Ask a lead to put that right.",
+        " Ask a lead to correct that.",
     ),
     "too few in one tier": (
         _role(("lead", [BEN], 1), ("security", [DAN, ANA], 2)),
         "shop-admin needs 2 approvals for “security”, but only 1 other people could give one. Ask"
-        " a lead to put that right.",
+        " a lead to correct that.",
     ),
     "no tiers and only the requester": (
         _plain(ANA),
         "Nobody can approve shop-admin right now: its approvers (U0ANA) are no one but you, or no"
-        " one at all. Ask a lead to put that right.",
+        " one at all. Ask a lead to correct that.",
     ),
     "the requester's delegate decides nothing": (_plain(ANA), "Nobody can approve shop-admin"),
     "backups alone": (_plain(ANA, backups=[BEN]), "Nobody can approve shop-admin"),

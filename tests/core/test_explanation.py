@@ -51,7 +51,7 @@ CASES: dict[str, tuple[Role, Facts, Known, Would, str]] = {
         NOTHING,
         Would.REFUSED,
         "A request is refused. Nobody can approve shop-admin right now: its approvers (U0ANN) are"
-        " no one but you, or no one at all. Ask a lead to put that right.",
+        " no one but you, or no one at all. Ask a lead to correct that.",
     ),
     "tiers decide": (
         a_role(tiers=(Tier("lead", ("@db-leads",), 1), Tier("security", ("U0CARA", "U0DAN"), 2))),
@@ -93,16 +93,16 @@ CASES: dict[str, tuple[Role, Facts, Known, Would, str]] = {
         FACTS,
         NOTHING,
         Would.WAITS,
-        "It waits for 1 approval; 1 person can give one. Asked for 30m, the rule “short” approves"
-        " it at once.",
+        "It waits for 1 approval; 1 person can give one. The rule “short” approves a"
+        " request for 30m at once.",
     ),
     "a rule would approve it with a ticket": (
         a_role(auto_approve=(replace(RULE, ticket=True),)),
         FACTS,
         NOTHING,
         Would.WAITS,
-        "It waits for 1 approval; 1 person can give one. Asked with a right ticket, the rule"
-        " “short” approves it at once.",
+        "It waits for 1 approval; 1 person can give one. The rule “short” approves a"
+        " request with the right ticket at once.",
     ),
     "the quota of the rule is used up": (
         a_role(auto_approve=(replace(RULE, quota=Quota(1, "week")),)),

@@ -184,7 +184,7 @@ CASES: dict[str, tuple[str, dict[str, Any], Replayed]] = {
     "a record without the rules of then": (
         "",
         {"then": None},
-        Replayed(Result.UNKNOWN, "the log does not have the rules of then"),
+        Replayed(Result.UNKNOWN, "the log does not have the rules of that time"),
     ),
     "a ticket that does not match": (
         TICKETED,

@@ -168,7 +168,7 @@ def test_a_scheduled_grant_whose_role_changed_while_the_bot_was_down_does_not_st
     launch(company, ["bot.cli.demo_bot"], HOUR)
     until(lambda: place.row(grants[same])[0] == "active")
     assert [file.name for file in place.second.glob("access-*")] == [f"access-{grants[same]}"]
-    for who, why in ((removed, "no longer in roles.toml"), (shorter, "at most 10m by now")):
+    for who, why in ((removed, "no longer in roles.toml"), (shorter, "at most 10m now")):
         who.wait_dm(why)
         assert place.row(grants[who])[1:3] == ("revoked", None)
         assert company.events(grant=grants[who], event="grant:access:started") == []

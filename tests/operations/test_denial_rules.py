@@ -151,7 +151,7 @@ class TestDeletedGroup:
         without_sre(made)
         for refused in (ask(made, DAN), made.try_to_approve(request)):
             assert isinstance(refused, Refused) and refused.rule == "contractors"
-            assert refused.reason == f"{GONE} to everybody. Ask a lead to put that right."
+            assert refused.reason == f"{GONE} to everybody. Ask a lead to correct that."
 
     def test_at_a_start(self, made: Made) -> None:
         denies(made)

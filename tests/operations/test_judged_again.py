@@ -30,7 +30,7 @@ CHANGES: dict[str, tuple[Callable[[Made], object], str]] = {
     "the role is gone": (without_role, "no longer in roles.toml"),
     "the maximum fell": (
         lambda made: made.set_policy(shop_admin='max_duration = "10m"'),
-        "at most 10m by now",
+        "at most 10m now",
     ),
     "it gives more": (
         lambda made: made.set_policy(shop_admin='actions = ["orders:*"]'),

@@ -408,7 +408,7 @@ USES: dict[str, tuple[str, dict[str, object], str]] = {
     ),
     "looked at": (
         "grant:use:summed",
-        {"allowed": 0, "last": None, "known": "looked at"},
+        {"allowed": 0, "last": None, "known": "observed"},
         "not seen in use",
     ),
     "silent": (
@@ -445,7 +445,7 @@ def test_a_record_of_repeats_shows_their_number(reason: str) -> None:
         audit({"event": "request:action:refused", "reason": reason, "detail": json.dumps(detail)})
     )[1]
     said = "".join(each["text"] for each in elements(row[7], "text"))
-    assert said == (f"{reason} · " if reason else "") + "41 times more"
+    assert said == (f"{reason} · " if reason else "") + "repeated 41 times"
 
 
 def test_the_older_page_is_one_press_away_until_there_is_none() -> None:

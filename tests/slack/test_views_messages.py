@@ -549,7 +549,7 @@ USED: dict[str, tuple[GrantUsage, str, str]] = {
     "never": (GrantUsage(), "never used", "never used"),
     "looked at": (
         GrantUsage(glimpsed=True),
-        "not seen in use, at a look every 15 seconds",
+        "not seen in use, checked every 15 seconds",
         "not seen in use",
     ),
     "nobody tells": (
@@ -708,7 +708,7 @@ def test_a_thread_hears_that_hosts_learn_of_an_early_end_by_themselves(
         certified=("bastion",) if KINDS[kind].abilities.certifies else (),
     )
     ended = words(thread_notes.render("ended", {"grant": "g1", "why": "revoked"}, card))
-    assert ("; hosts of bastion refuse it from when they next fetch the list." in ended) == said
+    assert ("; hosts of bastion refuse it once they have fetched the list again." in ended) == said
 
 
 def test_a_digest_names_everybody_and_pings_nobody() -> None:

@@ -193,7 +193,7 @@ def _ask(u: UnitOfWork, role: Role, call: Call, pending: list[Request]) -> Outco
     if able == 0:
         refused = Refused(
             "An emergency of yours is open already, so this one needs the press of an approver of"
-            f" {role.name} or of a lead, and there is nobody but you. Ask a lead to put that right."
+            f" {role.name} or of a lead, and there is nobody but you. Ask a lead to correct that."
         )
         return u.refuse(refused, call.declared_by, "emergency", role=role.name, reason=call.reason)
     for each in pending:

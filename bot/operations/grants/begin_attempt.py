@@ -40,9 +40,7 @@ def begin_attempt(world: Context, grant_id: str) -> list[ProvisionOrder]:
         if clock is Clock.TRYING:
             let_end_stand(u, grant, "the last try was cut off")
         if grant.ends_at <= u.now:
-            request_end(
-                u, [grant], EndReason.EXPIRED, SYSTEM, because="It did not start in its time."
-            )
+            request_end(u, [grant], EndReason.EXPIRED, SYSTEM, because="It did not start in time.")
             return []
         return provisioning_orders(u, grant, holder)
 

@@ -75,7 +75,7 @@ def _advance(u: UnitOfWork, ramp: Ramp) -> None:
     if ramp.state is RampState.PLANNED:
         _begin(u, ramp)
     elif is_over(ramp, u.now):
-        end_ramp(u, ramp, Move.FINISH, SYSTEM, "its longest time is over")
+        end_ramp(u, ramp, Move.FINISH, SYSTEM, "its longest duration is over")
     elif ramp.state is RampState.RUNNING:
         for stage in _due_stages(ramp, u.now):
             _reach(u, ramp, stage)

@@ -224,7 +224,7 @@ def used_parts(used: GrantUsage) -> list[Part]:
         return [used_text(used), "; ", *listing(used.silent, SILENT_ROOM), verb]
     return [
         used_text(used),
-        *([f", at a look every {POLL_EVERY} seconds"] if used.glimpsed else []),
+        *([f", checked every {POLL_EVERY} seconds"] if used.glimpsed else []),
     ]
 
 

@@ -103,7 +103,7 @@ def _why(record: Record) -> Element:
     try:
         detail = json.loads(record.detail)
         said = use(detail) if use else [typed(record.reason, 120)] if record.reason else []
-        more = [f"{int(detail['repeated'])} times more"] if "repeated" in detail else []
+        more = [f"repeated {int(detail['repeated'])} times"] if "repeated" in detail else []
         return _rich(*said, *([" · "] if said and more else []), *more)
     except (ValueError, KeyError, TypeError, AttributeError):  # for example, from a newer version
         return _cell("" if use else record.reason, 120)

@@ -117,7 +117,7 @@ def _access(grant: Grant) -> list[Part]:
 def _others(systems: Sequence[str]) -> list[Part]:
     """The systems that don't fit until others are acknowledged."""
     names = listing(systems, 1500, "bold", f"`{_log()}` lists them")
-    return ["Also on ", *names, ". They move up when those below are acknowledged."]
+    return ["Also on ", *names, ". They are listed here when the systems below are acknowledged."]
 
 
 def _of_system(group: Sequence[AlertView]) -> list[Block]:

@@ -4,56 +4,56 @@ from bot.core.names import slash
 from bot.slack.blocks import Message, Part, bold, bullets, code, message, paragraph, rich, section
 
 VERBS: tuple[tuple[str, str], ...] = (
-    ("", "a form to ask for access"),
+    ("", "opens the form to ask for access"),
     (
         "request ROLE [DURATION] REASON",
-        "the same in one line; DURATION like 30m, 2 hours or until 18:00",
+        "asks in one line; DURATION like 30m, 2 hours or until 18:00",
     ),
-    ("list", "what you have and wait for, with buttons"),
-    ("renew [ROLE] [DURATION] [REASON]", "keep what you have longer"),
-    ("done [ROLE]", "give it back before its end"),
-    ("cancel [ROLE]", "take back a request that waits"),
-    ("roles", "what you may ask for"),
+    ("list", "shows your access and your open requests, with buttons"),
+    ("renew [ROLE] [DURATION] [REASON]", "extends your access"),
+    ("done [ROLE]", "gives access back before its end"),
+    ("cancel [ROLE]", "cancels a request that waits"),
+    ("roles", "lists the roles that you may ask for"),
     (
         "explain ROLE [@user]",
-        "who decides on it, by which rules, and what would happen if it was asked for now",
+        "shows who decides on a role, its rules, and the result of a request now",
     ),
     (
         "emergency ROLE [DURATION] REASON",
-        "access at once in an outage, for those who may; a lead reviews it afterwards",
+        "takes a role at once in an outage, for its emergency members; a lead reviews it",
     ),
     (
         "allow @user ROLE [DURATION] until DATE [REASON]",
-        "for approvers: their requests need nobody until then; list shows what there is",
+        "approvers: approves their requests in advance until then; allow list shows all",
     ),
-    ("disallow @user ROLE", "takes that back"),
+    ("disallow @user ROLE", "takes a pre-approval back"),
     (
         "away until DATE @delegate",
-        "approvers: somebody else decides in your place until then",
+        "approvers: names a delegate who decides in your place until then",
     ),
-    ("back", "approvers: you decide again, and your delegate does not"),
+    ("back", "approvers: ends that, so that you decide again"),
     (
         "review",
-        "keep or end the access that a review asks you about; leads: list shows open reviews, and"
-        " start [due 7d] [role:R] [system:S] begins one",
+        "keeps or ends the access that a review asks you about; leads: review list shows open"
+        " reviews, and review start [due 7d] [role:R] [system:S] begins one",
     ),
-    ("help", "this"),
+    ("help", "lists all commands"),
 )
 
 LEAD_VERBS: tuple[tuple[str, str], ...] = (
-    ("onboard", "plan a newcomer's first weeks, with a preview"),
-    ("onboard @user BUNDLE [@mentor]", "start it at once"),
-    ("onboard list", "all onboardings, with buttons"),
-    ("revoke @user [ROLE|all]", "end somebody's access now"),
+    ("onboard", "opens the form to plan a newcomer's first weeks"),
+    ("onboard @user BUNDLE [@mentor]", "starts an onboarding at once"),
+    ("onboard list", "lists all onboardings, with buttons"),
+    ("revoke @user [ROLE|all]", "ends somebody's access now"),
     (
         "audit [@user] [role:R] [system:S] [event:E] [since:7d] [until:…]",
-        "the log, page by page",
+        "shows the log, page by page",
     ),
-    ("audit export …", "the same as CSV, by direct message"),
-    ("audit ID", "one request or grant, from the request to its end"),
-    ("audit verify", "whether the log is complete and unchanged"),
-    ("flags", "unusual patterns that wait for an answer"),
-    ("drift", "what is on the systems that should not be there, and what is missing there"),
+    ("audit export …", "sends the log as CSV, by direct message"),
+    ("audit ID", "shows one request or grant, from the request to its end"),
+    ("audit verify", "checks whether the log is complete and unchanged"),
+    ("flags", "lists the flags that wait for an answer"),
+    ("drift", "finds access without a grant, and grants whose access is missing"),
 )
 
 

@@ -116,7 +116,10 @@ def taken(rows: Sequence[PreApproval]) -> Message:
 def listed(views: Sequence[PreApprovalView], reader: str) -> Message:
     """The pre-approvals that a person gave and has, or all there are."""
     if not views:
-        hint: list[Part] = [code(f"{slash()} allow @user ROLE 2h until 2026-12-24"), " gives one."]
+        hint: list[Part] = [
+            code(f"{slash()} allow @user ROLE 2h until 2026-12-24"),
+            " adds a pre-approval.",
+        ]
         return message(
             "There is no pre-approval.",
             paragraph(["Nothing is approved in advance. ", *hint]),
@@ -144,7 +147,7 @@ def row(view: PreApprovalView, reader: str) -> list[Block]:
     ]
     if reader not in (each.giver, each.person):
         words += [", by ", who(each.giver)]
-    unsure = [] if view.holds else ["It counts when Slack has said who its giver is."]
+    unsure = [] if view.holds else ["It counts once Slack has confirmed the person who gave it."]
     about = f"{each.role} for {view.names.get(each.person, each.person)}"
     asked = confirm(
         "Take it back?",

@@ -49,7 +49,7 @@ def render(
     ]
     words = {"person": person, "role": role}
     return message(
-        f"What {who_text(person)} has, to revoke.",
-        paragraph(["Which access of ", who(person), " shall end now?"]),
+        f"Access of {who_text(person)} that you can revoke.",
+        paragraph(["Which access of ", who(person), " should end now?"]),
         *one_page(rows, place, "revoke", "what they have", words, blocks=MESSAGE_BLOCKS - 1),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from bot.core.plurals import counted
 from bot.core.right_sizing import DAYS, Change, Suggestion
 from bot.operations.digest.describe_right_sizing import RightSizing
 from bot.slack.blocks import (
@@ -41,8 +42,8 @@ TITLES: Mapping[Change, str] = {
 
 def render(found: RightSizing) -> Message:
     looked = (
-        f"Looked at {found.roles} roles, {found.requests} requests and {found.grants} grants of"
-        f" {DAYS} days."
+        f"From {counted(found.roles, 'role')}, {counted(found.requests, 'request')} and"
+        f" {counted(found.grants, 'grant')} of {DAYS} days."
     )
     if not found.suggestions:
         return message(

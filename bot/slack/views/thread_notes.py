@@ -78,11 +78,11 @@ def _ended(facts: Facts, card: RequestCard) -> list[Part]:
         ": ",
         *ended_because(grant),
         *used,
-        *_not_yet_heard(grant, card.certified),
+        *_not_fetched_yet(grant, card.certified),
     ]
 
 
-def _not_yet_heard(grant: Grant, systems: Sequence[str]) -> list[Part]:
+def _not_fetched_yet(grant: Grant, systems: Sequence[str]) -> list[Part]:
     """Access with certificates ends when hosts fetch the list of revoked certificates; hosts don't
     report that."""
     early = (
@@ -95,7 +95,7 @@ def _not_yet_heard(grant: Grant, systems: Sequence[str]) -> list[Part]:
     return [
         "; hosts of ",
         *listing(systems, SILENT_ROOM, "bold"),
-        " refuse it from when they next fetch the list",
+        " refuse it once they have fetched the list again",
     ]
 
 
