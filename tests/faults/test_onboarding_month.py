@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,7 +30,8 @@ class Month:
 
     def __init__(self, company: Company) -> None:
         self.company, self.ahead = company, 0.0
-        company.roles.write_text(ROLES.replace("renewal_approval = true\n", "") + BUNDLE)
+        roles = ROLES.replace("[workspace]\n", '[workspace]\ndigest = "Mon 09:00"\n')
+        company.roles.write_text(roles.replace("renewal_approval = true\n", "") + BUNDLE)
         self.bot: Led = launch(company, ["bot.cli.demo_bot"], 0)
 
     def pass_time(self, seconds: float) -> None:
@@ -42,6 +45,12 @@ class Month:
     def roles(self, person: Person) -> list[tuple[Any, ...]]:
         sql = "SELECT role, state FROM grants WHERE person = ? ORDER BY starts_at"
         return self.company.rows(sql, person.id)
+
+    def digest_weeks(self) -> list[int]:
+        """The ends of the weeks whose digest Slack has accepted."""
+        found = self.company.rows("SELECT detail FROM audit WHERE event = 'digest:message:sent'")
+        sent = [json.loads(detail) for (detail,) in found]
+        return [each["until"] for each in sent if each["report"] == "weekly"]
 
     def events(self, start: str) -> list[str]:
         sql = "SELECT event FROM audit WHERE event LIKE ? ORDER BY seq"
@@ -136,4 +145,12 @@ def test_the_first_month_of_a_newcomer(month: Month) -> None:
         "onboarding:stage:opened",
         "onboarding:ramp:finished",
     ]
+
+    # The leads have read a digest of each week on whose end the bot has seen a Monday.
+    this_week = time.time() + month.ahead - 7 * DAY
+    until(lambda: max(month.digest_weeks(), default=0) > this_week)
+    posted = [chiara.plain(each) for each in chiara.messages("#access-security")]
+    digests = [each for each in posted if each.startswith("Access digest")]
+    assert len(digests) == len(month.digest_weeks()) == len({*month.digest_weeks()}) > 2
+    assert "Emergencies: 1" in digests[-1] or "Emergencies: 1" in digests[-2]
     company.quiet()
