@@ -73,6 +73,16 @@ def test_every_web_checks_a_token_and_all_refuse_it_at_its_end(
     assert company.access(who, "done quick").ok
     assert [bot.get("/auth", **headers)[0] for bot in company.bots] == [401] * 4
 
+    # The same processes start a review: each message about it is there once.
+    company.hold(who, "quick", "1h for a review")
+    lead, ben = company.chiara, company.ben
+    assert company.access(lead, "review start role:quick due 1d").ok
+    ben.wait_dm("role quick")
+    company.quiet()
+    asked = [m for m in ben.dms() if "role quick" in ben.plain(m)]
+    posted = [m for m in lead.messages("#access-security") if "role quick" in lead.plain(m)]
+    assert len(asked) == len(posted) == 1
+
 
 @pytest.mark.parametrize("replicas", ["http"], indirect=True)
 def test_a_worker_meets_a_deadline_of_a_web_within_its_second(replicas: Replicas) -> None:
