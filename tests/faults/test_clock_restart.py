@@ -40,8 +40,6 @@ def start(company: Company) -> None:
 
 
 def test_access_ends_on_time_at_the_latest(company: Company) -> None:
-    if "DATABASE_URL" in company.env:
-        company.launch("migrate").process.wait(30)
     start(company)
     who = company.newcomer()
     company.hold(who, "brief", "20s over a restart")
@@ -62,8 +60,6 @@ def test_access_ends_on_time_at_the_latest(company: Company) -> None:
 
 
 def test_a_clock_more_than_an_hour_behind_refuses_the_start(company: Company) -> None:
-    if "DATABASE_URL" in company.env:
-        company.launch("migrate").process.wait(30)
     start(company)
     for bot in company.bots:
         if bot.alive:
@@ -80,8 +76,6 @@ def test_a_clock_more_than_an_hour_behind_refuses_the_start(company: Company) ->
 def test_with_records_ahead_of_a_right_clock_the_bot_starts_by_ending_all_access(
     company: Company,
 ) -> None:
-    if "DATABASE_URL" in company.env:
-        company.launch("migrate").process.wait(30)
     start(company)
     who = company.newcomer()
     company.hold(who, "shop-admin")

@@ -1,4 +1,4 @@
-"""Two thousand grants end in the same second while Slack is down: all are over at once. When Slack
+"""Hundreds of grants end in the same second while Slack is down: all are over at once. When Slack
 is back, the bot sends far fewer posts than there were grants, at Slack's pace."""
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.faults.processes import ROLES, command
 from tests.faults.running_bot import Company
 from tests.waiting import until
 
-GRANTS = {"sqlite": 500, "postgresql": 2000}  # fewer on SQLite
+GRANTS = 500
 PEOPLE = 50
 CARD = ("C0APPROVAL", "1700000000.000001")
 TOLD = 240
@@ -95,15 +95,15 @@ def put_in(company: Company, number: int, ends_at: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # all that it waits for, each as long as it may take
-def test_thousands_of_ends_in_one_second_neither_wait_for_slack_nor_flood_it(
+def test_hundreds_of_ends_in_one_second_neither_wait_for_slack_nor_flood_it(
     database_url: str, make_company: Callable[..., Company]
 ) -> None:
-    number = GRANTS[database_url.split(":")[0]]
+    number = GRANTS
     company = make_company(environment={"DATABASE_URL": database_url})
     company.roles.write_text(ROLES)
     company.start()
     company.sandbox.faults.http("*", 503)
-    ends_at = int(time.time()) + 45
+    ends_at = int(time.time()) + 30
     put_in(company, number, ends_at)
     assert time.time() < ends_at, "the machine is too slow to put them in"
     until(lambda: company.rows("SELECT COUNT(*) FROM gates") == [(0,)], 60)
