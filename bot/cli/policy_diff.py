@@ -103,14 +103,14 @@ def _watched(rows: Iterator[Logged], count: int) -> Iterator[Logged]:
 
 
 def _summary(found: Comparison) -> str:
-    said = [f"{counted(found.compared, 'request')} compared"]
-    said += [f"{found.counts[each]:,} {each}" for each in Effect if found.counts.get(each)]
+    parts = [f"{counted(found.compared, 'request')} compared"]
+    parts += [f"{found.counts[each]:,} {each}" for each in Effect if found.counts.get(each)]
     if found.left_out:
-        said.append(
+        parts.append(
             f"not replayed, because the log does not have the facts: {found.left_out:,} renewals,"
             " emergencies or stages"
         )
-    return f"{'; '.join(said)}. {_NEVER}"
+    return f"{'; '.join(parts)}. {_NEVER}"
 
 
 _NEVER = "Not replayed: renewals that needed no approval, and approvals in advance."

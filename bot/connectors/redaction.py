@@ -87,21 +87,23 @@ class Redaction:
         finally:
             _CURRENT.reset(token)
 
-    def clean_said(self, said: Any) -> Any:
+    def clean_result(self, result: Any) -> Any:
         """Redacts the result of a method, except a holder's credentials and the names that identify
         things."""
-        match said:
+        match result:
             case str():
-                return self.clean(said)
+                return self.clean(result)
             case Prompt():
-                return replace(said, hint=self.clean(said.hint), wrong=self.clean(said.wrong))
+                return replace(result, hint=self.clean(result.hint), wrong=self.clean(result.wrong))
             case ObservedAccess():
                 return replace(
-                    said, detail=self.clean(said.detail), lacks=tuple(map(self.clean, said.lacks))
+                    result,
+                    detail=self.clean(result.detail),
+                    lacks=tuple(map(self.clean, result.lacks)),
                 )
             case Session():
-                return replace(said, source=self.clean(said.source))
-        return said
+                return replace(result, source=self.clean(result.source))
+        return result
 
     def _clean_error(self, error: BaseException) -> None:
         error.args = tuple(
@@ -192,8 +194,8 @@ def _call(connector: Connector, name: str, redaction: Redaction) -> Callable[...
 
     def call(_: object, *args: object, **named: object) -> Any:
         with redaction.calling():
-            said = method(*args, **named)
-        return redaction.clean_said(said)
+            result = method(*args, **named)
+        return redaction.clean_result(result)
 
     return call
 
@@ -203,17 +205,17 @@ def _list(connector: Connector, name: str, redaction: Redaction) -> Callable[...
 
     def call(_: object, *args: object, **named: object) -> Iterator[Any]:
         with redaction.calling():
-            said = method(*args, **named)
-        return each_of(said)
+            result = method(*args, **named)
+        return each_of(result)
 
-    def each_of(said: Iterable[Any]) -> Iterator[Any]:
-        rest = iter(said)
+    def each_of(result: Iterable[Any]) -> Iterator[Any]:
+        rest = iter(result)
         while True:
             with redaction.calling():
                 found = next(rest, _END)
             if found is _END:
                 return
-            yield redaction.clean_said(found)
+            yield redaction.clean_result(found)
 
     return call
 

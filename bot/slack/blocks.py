@@ -278,13 +278,13 @@ def mentions(who: Sequence[str], words: str) -> list[Block]:
     if not who:
         return []
     pinged = list(dict.fromkeys(who))
-    said = " ".join(pinged[:MOST_PINGED]) + " " + words
+    text = " ".join(pinged[:MOST_PINGED]) + " " + words
     if len(pinged) > MOST_PINGED:
-        said += (
+        text += (
             f" Not pinged: {counted(len(pinged) - MOST_PINGED, 'other')} who may decide; App Home"
             " shows it to them."
         )
-    return [{"type": "section", "text": mrkdwn(said)}]
+    return [{"type": "section", "text": mrkdwn(text)}]
 
 
 def actions(*buttons: Element) -> Block:

@@ -101,13 +101,13 @@ class Verb:
     leads: bool = False
 
 
-def run_command(ctx: ListenerContext, said: Command, person: Person) -> Message | None:
+def run_command(ctx: ListenerContext, command: Command, person: Person) -> Message | None:
     """Answers `/access …` of an admitted person. Raises StorageUnavailable."""
-    word, rest = split(said.text)
+    word, rest = split(command.text)
     verb = VERBS.get(word.lower())
     if verb is None:
         return _unknown(ctx, person, unescape(word))
-    return verb.run(ctx, replace(said, text=rest), person)
+    return verb.run(ctx, replace(command, text=rest), person)
 
 
 def split(text: str) -> tuple[str, str]:
@@ -121,12 +121,12 @@ def _unknown(ctx: ListenerContext, person: Person, word: str) -> Message:
     meant = (
         f"request {word} REASON" if word in ctx.world.policy().roles else near[0] if near else ""
     )
-    said = (
+    unknown = (
         answers.refused(f"Unknown command “{word[:60]}”. Did you mean {slash()} {meant}?")
         if meant
         else None
     )
-    return join([said or answers.unknown_verb(word), help.render(is_lead(ctx.world, person.id))])
+    return join([unknown or answers.unknown_verb(word), help.render(is_lead(ctx.world, person.id))])
 
 
 # --- asking
@@ -134,7 +134,7 @@ def _unknown(ctx: ListenerContext, person: Person, word: str) -> Message:
 
 def open_form(
     ctx: ListenerContext,
-    said: Command,
+    command: Command,
     person: Person,
     role: str = "",
     typed: Mapping[str, str] | None = None,
@@ -143,7 +143,7 @@ def open_form(
     and `typed` fills its inputs."""
     roles = describe_person(ctx.world, person.id).roles
     chosen = next((each for each in roles if each.name == role), None)
-    shown = open_view(ctx, said.trigger, request_modal.render(roles, chosen, typed))
+    shown = open_view(ctx, command.trigger, request_modal.render(roles, chosen, typed))
     refresh_person(ctx, person)
     return (
         None
@@ -159,11 +159,11 @@ def _typed(duration: int | None, reason: str) -> dict[str, str]:
 
 
 def _words(
-    ctx: ListenerContext, said: Command, person: Person, verb: str, usual: Callable[[Role], int]
+    ctx: ListenerContext, command: Command, person: Person, verb: str, usual: Callable[[Role], int]
 ) -> tuple[str, int | None, str] | Message:
     """The role, the duration and the reason of `ROLE [DURATION] REASON…`; or a refusal, which
     suggests the `usual` duration of the role."""
-    word, rest = split(unescape(said.text))
+    word, rest = split(unescape(command.text))
     try:
         duration, reason = take_span(rest, ctx.now, person.tz)
     except BadDuration as bad:
@@ -179,52 +179,52 @@ def _longest_emergency(role: Role) -> int:
     return role.emergency.max_duration if role.emergency else role.default_duration
 
 
-def request(ctx: ListenerContext, said: Command, person: Person) -> Message | None:
+def request(ctx: ListenerContext, command: Command, person: Person) -> Message | None:
     """`[ROLE [DURATION] REASON…]`"""
-    if not said.text:
-        return open_form(ctx, said, person)
-    words = _words(ctx, said, person, "request", lambda role: role.default_duration)
+    if not command.text:
+        return open_form(ctx, command, person)
+    words = _words(ctx, command, person, "request", lambda role: role.default_duration)
     if isinstance(words, dict):
         return words
     word, duration, reason = words
     role = ctx.world.policy().roles.get(word)
     if role is not None and role.parameters:
-        return open_form(ctx, said, person, role.name, _typed(duration, reason))
-    url = said.response_url if is_slacks(said.response_url, ctx.client.base_url) else ""
+        return open_form(ctx, command, person, role.name, _typed(duration, reason))
+    url = command.response_url if is_slacks(command.response_url, ctx.client.base_url) else ""
     ticket = _ticket_in(role, reason)
-    ask = Ask(person.id, word, reason, duration, ticket, channel=said.channel, answer_url=url)
+    ask = Ask(person.id, word, reason, duration, ticket, channel=command.channel, answer_url=url)
     note = understood.default_note(reason) if duration is None else ""
     first = needs_lookup(ctx.world, person)
-    return _asked(ctx, said, person, lambda w: request_access(w, ask, first), note)
+    return _asked(ctx, command, person, lambda w: request_access(w, ask, first), note)
 
 
-def emergency(ctx: ListenerContext, said: Command, person: Person) -> Message | None:
+def emergency(ctx: ListenerContext, command: Command, person: Person) -> Message | None:
     """`[ROLE [DURATION] REASON…]`"""
-    if not said.text:
-        return _emergency_form(ctx, said, person)
-    words = _words(ctx, said, person, "emergency", _longest_emergency)
+    if not command.text:
+        return _emergency_form(ctx, command, person)
+    words = _words(ctx, command, person, "emergency", _longest_emergency)
     if isinstance(words, dict):
         return words
     word, duration, reason = words
     role = ctx.world.policy().roles.get(word)
     if role is not None and role.parameters:
-        return _emergency_form(ctx, said, person, role.name, _typed(duration, reason))
-    call = Call(person.id, word, reason, duration, channel=said.channel)
+        return _emergency_form(ctx, command, person, role.name, _typed(duration, reason))
+    call = Call(person.id, word, reason, duration, channel=command.channel)
     first = needs_lookup(ctx.world, person)
-    outcome = do_once(ctx.world, said.key, lambda w: start_emergency(w, call, first))
-    return emergency_answer(ctx, outcome) or show_list(ctx, said, person)
+    outcome = do_once(ctx.world, command.key, lambda w: start_emergency(w, call, first))
+    return emergency_answer(ctx, outcome) or show_list(ctx, command, person)
 
 
 def _emergency_form(
     ctx: ListenerContext,
-    said: Command,
+    command: Command,
     person: Person,
     role: str = "",
     typed: Mapping[str, str] | None = None,
 ) -> Message | None:
     roles = emergency_roles(ctx.world, person.id)
     chosen = next((each for each in roles if each.name == role), None)
-    shown = open_view(ctx, said.trigger, emergency_modal.render(roles, chosen, typed))
+    shown = open_view(ctx, command.trigger, emergency_modal.render(roles, chosen, typed))
     refresh_person(ctx, person)
     hint = f" Or write: {slash()} emergency ROLE [DURATION] REASON"
     return None if shown else answers.refused(TOO_LATE + hint)
@@ -257,19 +257,23 @@ def _ticket_in(role: Role | None, reason: str) -> str:
 
 
 def _asked(
-    ctx: ListenerContext, said: Command, person: Person, act: Callable[[Context], Asked], note: str
+    ctx: ListenerContext,
+    command: Command,
+    person: Person,
+    act: Callable[[Context], Asked],
+    note: str,
 ) -> Message:
     """Requests or renews, and returns the message; `note` says where the duration comes from."""
 
     def act_and_keep(world: Context) -> Asked:
         outcome = act(world)
         if isinstance(outcome, Submitted | AlreadyPending):
-            keep(ctx, person.id, said.response_url, REQUEST, outcome.request.id)
+            keep(ctx, person.id, command.response_url, REQUEST, outcome.request.id)
         elif isinstance(outcome, AlreadyHeld):
-            keep(ctx, person.id, said.response_url, GRANT, outcome.grant.id)
+            keep(ctx, person.id, command.response_url, GRANT, outcome.grant.id)
         return outcome
 
-    outcome = do_once(ctx.world, said.key, act_and_keep)
+    outcome = do_once(ctx.world, command.key, act_and_keep)
     if isinstance(outcome, Refused):
         return _refused(outcome)
     if isinstance(outcome, AlreadyPending):
@@ -285,14 +289,14 @@ def _asked(
     return (
         answers.submitted(outcome, note)
         if isinstance(outcome, Submitted)
-        else show_list(ctx, said, person)
+        else show_list(ctx, command, person)
     )
 
 
-def renew(ctx: ListenerContext, said: Command, person: Person) -> Message:
+def renew(ctx: ListenerContext, command: Command, person: Person) -> Message:
     """`[ROLE] [DURATION] [REASON…]`"""
     held = describe_person(ctx.world, person.id).held
-    name, rest = _role_first(ctx, unescape(said.text), held)
+    name, rest = _role_first(ctx, unescape(command.text), held)
     try:
         duration, reason = take_span(rest, ctx.now, person.tz)
     except BadDuration as bad:
@@ -312,13 +316,13 @@ def renew(ctx: ListenerContext, said: Command, person: Person) -> Message:
         person=person.id,
         duration=duration,
         reason=reason,
-        channel=said.channel,
+        channel=command.channel,
         look_up_first=needs_lookup(ctx.world, person),
     )
     note = (
         understood.default_note(reason, "as long as it was given for") if duration is None else ""
     )
-    return _asked(ctx, said, person, again, note)
+    return _asked(ctx, command, person, again, note)
 
 
 def _role_first(ctx: ListenerContext, text: str, held: Sequence[Grant]) -> tuple[str | None, str]:
@@ -331,31 +335,31 @@ def _role_first(ctx: ListenerContext, text: str, held: Sequence[Grant]) -> tuple
 # --- giving back
 
 
-def done(ctx: ListenerContext, said: Command, person: Person) -> Message:
+def done(ctx: ListenerContext, command: Command, person: Person) -> Message:
     """`[ROLE]`"""
     held = describe_person(ctx.world, person.id).held
-    grant = _the_one(ctx, person, "done", held, split(unescape(said.text))[0] or None)
+    grant = _the_one(ctx, person, "done", held, split(unescape(command.text))[0] or None)
     if not isinstance(grant, Grant):
         return grant
-    outcome = do_once(ctx.world, said.key, lambda w: release_grant(w, grant.id, person.id))
+    outcome = do_once(ctx.world, command.key, lambda w: release_grant(w, grant.id, person.id))
     if isinstance(outcome, Ending):
         return answers.done(
             f"{grant.role} is closed from now on. A message follows when every system has"
             " confirmed it."
         )
-    return _refused(outcome) if isinstance(outcome, Refused) else show_list(ctx, said, person)
+    return _refused(outcome) if isinstance(outcome, Refused) else show_list(ctx, command, person)
 
 
-def cancel(ctx: ListenerContext, said: Command, person: Person) -> Message:
+def cancel(ctx: ListenerContext, command: Command, person: Person) -> Message:
     """`[ROLE]`"""
     pending = describe_person(ctx.world, person.id).pending
-    waiting = _the_one(ctx, person, "cancel", pending, split(unescape(said.text))[0] or None)
+    waiting = _the_one(ctx, person, "cancel", pending, split(unescape(command.text))[0] or None)
     if not isinstance(waiting, Request):
         return waiting
-    outcome = do_once(ctx.world, said.key, lambda w: withdraw_request(w, waiting.id, person.id))
+    outcome = do_once(ctx.world, command.key, lambda w: withdraw_request(w, waiting.id, person.id))
     if isinstance(outcome, Withdrawn):
         return answers.done(f"Withdrawn: your request for {waiting.role}.")
-    return _refused(outcome) if isinstance(outcome, Refused) else show_list(ctx, said, person)
+    return _refused(outcome) if isinstance(outcome, Refused) else show_list(ctx, command, person)
 
 
 def _the_one(
@@ -400,16 +404,16 @@ _NOTHING: Mapping[str, str] = {
 
 
 def _allow_hint() -> str:
-    command = f"{slash()} allow"
+    verb = f"{slash()} allow"
     return (
-        f"Write {command} @user ROLE [DURATION] until DATE [REASON], for example {command} @dev"
+        f"Write {verb} @user ROLE [DURATION] until DATE [REASON], for example {verb} @dev"
         " shop-admin 2h until 2026-12-24, and choose the person from Slack's list."
     )
 
 
-def allow(ctx: ListenerContext, said: Command, person: Person) -> Message:
+def allow(ctx: ListenerContext, command: Command, person: Person) -> Message:
     """`@user ROLE [DURATION] until DATE [REASON…]` or `list`"""
-    who, rest = split(said.text)
+    who, rest = split(command.text)
     if who.lower() in ("", "list") and not rest:
         return preapproval_parts.listed(list_preapprovals(ctx.world, person.id), person.id)
     role, rest = split(unescape(rest))
@@ -428,7 +432,7 @@ def allow(ctx: ListenerContext, said: Command, person: Person) -> Message:
     if isinstance(receiver, Refused):
         return _refuse(ctx, person, "approve in advance", receiver.reason, role=role)
     both = confirmed(ctx, person), confirmed(ctx, receiver)
-    outcome = do_once(ctx.world, said.key, lambda w: give_preapproval(w, *both, role, terms))
+    outcome = do_once(ctx.world, command.key, lambda w: give_preapproval(w, *both, role, terms))
     if isinstance(outcome, Refused):
         return _refused(outcome)
     if isinstance(outcome, Given):
@@ -436,14 +440,14 @@ def allow(ctx: ListenerContext, said: Command, person: Person) -> Message:
     return preapproval_parts.listed(list_preapprovals(ctx.world, person.id), person.id)
 
 
-def disallow(ctx: ListenerContext, said: Command, person: Person) -> Message:
+def disallow(ctx: ListenerContext, command: Command, person: Person) -> Message:
     """`@user ROLE`"""
-    who, rest = split(said.text)
+    who, rest = split(command.text)
     target, role = person_named(ctx.world, who), split(unescape(rest))[0]
     if target is None or not role:
         why = f"Whose, and for what? Write {slash()} disallow @user ROLE."
         return _refuse(ctx, person, "take a pre-approval back", why, role=role)
-    outcome = do_once(ctx.world, said.key, lambda w: take_preapprovals(w, person, target, role))
+    outcome = do_once(ctx.world, command.key, lambda w: take_preapprovals(w, person, target, role))
     if isinstance(outcome, Refused):
         return _refused(outcome)
     if isinstance(outcome, Repeated):
@@ -454,25 +458,25 @@ def disallow(ctx: ListenerContext, said: Command, person: Person) -> Message:
 # --- looking
 
 
-def show_list(ctx: ListenerContext, said: Command, person: Person) -> Message:
+def show_list(ctx: ListenerContext, command: Command, person: Person) -> Message:
     view = describe_person(ctx.world, person.id)
     if view.held or view.pending:
-        keep(ctx, person.id, said.response_url, LIST, person.id)
+        keep(ctx, person.id, command.response_url, LIST, person.id)
     return pages.my_access(ctx.world, person.id)
 
 
-def show_roles(ctx: ListenerContext, said: Command, person: Person) -> Message:
+def show_roles(ctx: ListenerContext, command: Command, person: Person) -> Message:
     """`[ROLE or WORDS…]`"""
-    return pages.roles(ctx.world, person.id, unescape(said.text).strip())
+    return pages.roles(ctx.world, person.id, unescape(command.text).strip())
 
 
-def show_help(ctx: ListenerContext, said: Command, person: Person) -> Message:
+def show_help(ctx: ListenerContext, command: Command, person: Person) -> Message:
     return help.render(is_lead(ctx.world, person.id))
 
 
-def explain(ctx: ListenerContext, said: Command, person: Person) -> Message:
+def explain(ctx: ListenerContext, command: Command, person: Person) -> Message:
     """`ROLE [@user]`"""
-    role, rest = split(said.text)
+    role, rest = split(command.text)
     role, who = unescape(role), split(rest)[0]
     target = person_named(ctx.world, who) if who else person.id
     if not role or target is None:
@@ -494,9 +498,9 @@ def _away_hint() -> str:
     return f"Write {slash()} away until DATE @delegate, and choose the person from Slack's list."
 
 
-def away(ctx: ListenerContext, said: Command, person: Person) -> Message:
+def away(ctx: ListenerContext, command: Command, person: Person) -> Message:
     """`until DATE @delegate`; without words, shows who decides in whose place now."""
-    words = said.text.split()
+    words = command.text.split()
     if not words:
         return answers.absences(describe_absences(ctx.world, person.id))
     named = next((word for word in words if person_named(ctx.world, word)), "")
@@ -508,7 +512,7 @@ def away(ctx: ListenerContext, said: Command, person: Person) -> Message:
     delegate = _delegate(ctx, person_named(ctx.world, named) if named else None)
     if isinstance(delegate, Refused):
         return _refuse(ctx, person, "away", delegate.reason)
-    outcome = do_once(ctx.world, said.key, lambda w: go_away(w, person.id, delegate, until))
+    outcome = do_once(ctx.world, command.key, lambda w: go_away(w, person.id, delegate, until))
     if isinstance(outcome, Refused):
         return _refused(outcome)
     return (
@@ -531,8 +535,8 @@ def _delegate(ctx: ListenerContext, id: str | None) -> Person | Refused:
     return found
 
 
-def back(ctx: ListenerContext, said: Command, person: Person) -> Message:
-    outcome = do_once(ctx.world, said.key, lambda w: come_back(w, person.id))
+def back(ctx: ListenerContext, command: Command, person: Person) -> Message:
+    outcome = do_once(ctx.world, command.key, lambda w: come_back(w, person.id))
     if isinstance(outcome, Refused):
         return _refused(outcome)
     if isinstance(outcome, Back):
@@ -543,11 +547,11 @@ def back(ctx: ListenerContext, said: Command, person: Person) -> Message:
 # --- leads
 
 
-def revoke(ctx: ListenerContext, said: Command, person: Person) -> Message:
+def revoke(ctx: ListenerContext, command: Command, person: Person) -> Message:
     """`@user [ROLE|all]`: lists the grants; the buttons there revoke them."""
     if (refused := require_lead(ctx.world, person.id, "revoke")) is not None:
         return _refused(refused)
-    who, rest = split(said.text)
+    who, rest = split(command.text)
     target = person_named(ctx.world, who)
     if target is None:
         return answers.refused(
@@ -559,39 +563,39 @@ def revoke(ctx: ListenerContext, said: Command, person: Person) -> Message:
     ):
         return _refused(unknown)
     if any(role in ("", "all", grant.role) for grant in describe_person(ctx.world, target).held):
-        keep(ctx, person.id, said.response_url, REVOKE, target)
+        keep(ctx, person.id, command.response_url, REVOKE, target)
     return pages.to_revoke(ctx.world, person.id, target, role)
 
 
-def audit(ctx: ListenerContext, said: Command, person: Person) -> Message:
+def audit(ctx: ListenerContext, command: Command, person: Person) -> Message:
     """`[export|verify] [filters…]`, or the id of a request or grant."""
-    word, rest = split(said.text)
+    word, rest = split(command.text)
     if _ID.fullmatch(word) and not rest:
         found = read_story(ctx.world, person.id, word)
         return _refused(found) if isinstance(found, Refused) else request_story.render(found)
     run = _AUDIT.get(word.lower(), _audit_page)
-    return run(ctx, replace(said, text=rest if word.lower() in _AUDIT else said.text), person)
+    return run(ctx, replace(command, text=rest if word.lower() in _AUDIT else command.text), person)
 
 
-def _audit_page(ctx: ListenerContext, said: Command, person: Person) -> Message:
-    filters = parse_filters(ctx.world, said.text.split(), person.tz)
+def _audit_page(ctx: ListenerContext, command: Command, person: Person) -> Message:
+    filters = parse_filters(ctx.world, command.text.split(), person.tz)
     if isinstance(filters, Refused):
         return _refused(require_lead(ctx.world, person.id, "read the audit log") or filters)
     return page(ctx.world, person.id, filters, None)
 
 
-def _audit_export(ctx: ListenerContext, said: Command, person: Person) -> Message:
-    filters = parse_filters(ctx.world, said.text.split(), person.tz)
+def _audit_export(ctx: ListenerContext, command: Command, person: Person) -> Message:
+    filters = parse_filters(ctx.world, command.text.split(), person.tz)
     if isinstance(filters, Refused):
         return _refused(require_lead(ctx.world, person.id, "export the audit log") or filters)
-    refused = do_once(ctx.world, said.key, lambda w: ask_export(w, person.id, filters))
+    refused = do_once(ctx.world, command.key, lambda w: ask_export(w, person.id, filters))
     if isinstance(refused, Refused):
         return _refused(refused)
     return answers.done("The records are on their way to you as a CSV file, in a direct message.")
 
 
-def _audit_verify(ctx: ListenerContext, said: Command, person: Person) -> Message:
-    refused = do_once(ctx.world, said.key, lambda w: ask_verify(w, person.id, said.channel))
+def _audit_verify(ctx: ListenerContext, command: Command, person: Person) -> Message:
+    refused = do_once(ctx.world, command.key, lambda w: ask_verify(w, person.id, command.channel))
     if isinstance(refused, Refused):
         return _refused(refused)
     return answers.done(
@@ -599,9 +603,11 @@ def _audit_verify(ctx: ListenerContext, said: Command, person: Person) -> Messag
     )
 
 
-def drift(ctx: ListenerContext, said: Command, person: Person) -> Message:
+def drift(ctx: ListenerContext, command: Command, person: Person) -> Message:
     """Compares every system with our records; the findings follow in a message with buttons."""
-    refused = do_once(ctx.world, said.key, lambda w: ask_reconcile(w, person.id, said.channel))
+    refused = do_once(
+        ctx.world, command.key, lambda w: ask_reconcile(w, person.id, command.channel)
+    )
     if isinstance(refused, Refused):
         return _refused(refused)
     return answers.done(
@@ -609,7 +615,7 @@ def drift(ctx: ListenerContext, said: Command, person: Person) -> Message:
     )
 
 
-def show_flags(ctx: ListenerContext, said: Command, person: Person) -> Message:
+def show_flags(ctx: ListenerContext, command: Command, person: Person) -> Message:
     """The flags that wait for an answer, with buttons."""
     return pages.open_flags(ctx.world, person.id)
 

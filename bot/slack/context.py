@@ -69,7 +69,7 @@ def keep(ctx: ListenerContext, person: str, url: str, kind: str, about: str) -> 
         keep_answer(ctx.world, person, url, kind, about)
 
 
-def refuse_other_workspace(ctx: ListenerContext, said: Payload) -> Refused | None:
+def refuse_other_workspace(ctx: ListenerContext, payload: Payload) -> Refused | None:
     """Refuses people of other workspaces. Within one organisation Slack's own data about the person
     decides (`Person.stranger`)."""
     ours = ctx.team()
@@ -78,7 +78,7 @@ def refuse_other_workspace(ctx: ListenerContext, said: Payload) -> Refused | Non
             "The bot has just started and does not know its workspace yet. Try again in a few"
             " seconds."
         )
-    if said.team == ours or (said.enterprise and said.place == ours):
+    if payload.team == ours or (payload.enterprise and payload.place == ours):
         return None
     return Refused(
         "People from other workspaces can't use access here. Ask a member of the workspace to"
@@ -86,9 +86,9 @@ def refuse_other_workspace(ctx: ListenerContext, said: Payload) -> Refused | Non
     )
 
 
-def admit(ctx: ListenerContext, said: Payload, action: str) -> Person | Refused:
+def admit(ctx: ListenerContext, payload: Payload, action: str) -> Person | Refused:
     """The person who sent a payload, looked up if unknown; a refusal is recorded."""
-    person = refuse_other_workspace(ctx, said) or find_or_look_up(ctx, said.person)
+    person = refuse_other_workspace(ctx, payload) or find_or_look_up(ctx, payload.person)
     if isinstance(person, Person):
         if person.ineligible_reason() is None:
             # Before the next line: the leads may be a group that was not read for a while.
@@ -99,18 +99,18 @@ def admit(ctx: ListenerContext, said: Payload, action: str) -> Person | Refused:
         person = Refused(
             f"You can't use access here: {unfit}. Ask a full member of the workspace to do it."
         )
-    return refuse_action(ctx.world, said.person, action, person)
+    return refuse_action(ctx.world, payload.person, action, person)
 
 
-def admit_unconfirmed(ctx: ListenerContext, said: Payload, action: str) -> Person | Refused:
+def admit_unconfirmed(ctx: ListenerContext, payload: Payload, action: str) -> Person | Refused:
     """Admits presses that count only after Slack has confirmed the person (`count_vote`): only a
     person who was found unfit is looked up here."""
-    if (refused := refuse_other_workspace(ctx, said)) is not None:
-        return refuse_action(ctx.world, said.person, action, refused)
-    found = find_person(ctx.world, said.person)
+    if (refused := refuse_other_workspace(ctx, payload)) is not None:
+        return refuse_action(ctx.world, payload.person, action, refused)
+    found = find_person(ctx.world, payload.person)
     if found is None:
-        return unknown_person(said.person)
-    return found if found.ineligible_reason() is None else admit(ctx, said, action)
+        return unknown_person(payload.person)
+    return found if found.ineligible_reason() is None else admit(ctx, payload, action)
 
 
 def _confirmed_lead(ctx: ListenerContext, person: Person) -> Person:

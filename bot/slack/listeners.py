@@ -151,16 +151,16 @@ def _outside(error: Exception, context: BoltContext) -> BoltResponse:
 
 
 def on_command(ctx: ListenerContext, body: Body) -> Reply:
-    said = command_from(body)
-    if said.name not in ("", slash()):
+    command = command_from(body)
+    if command.name not in ("", slash()):
         return answers.refused(
             f"This bot answers to {slash()}, and its app in Slack has another command. Ask a lead"
             " to update the app from `access-bot manifest`."
         )
-    person = admit(ctx, said, f"{slash()} {said.text.split(' ')[0][:20]}".strip())
+    person = admit(ctx, command, f"{slash()} {command.text.split(' ')[0][:20]}".strip())
     if isinstance(person, Refused):
         return answers.refused(person.reason)
-    return run_command(ctx, said, person) or {}
+    return run_command(ctx, command, person) or {}
 
 
 def on_click(ctx: ListenerContext, body: Body) -> Reply:
@@ -177,61 +177,65 @@ def on_form(ctx: ListenerContext, body: Body) -> Reply:
 
 
 def on_shortcut(ctx: ListenerContext, body: Body) -> Reply:
-    said = shortcut_from(body)
-    person = admit(ctx, said, said.shortcut)
+    shortcut = shortcut_from(body)
+    person = admit(ctx, shortcut, shortcut.shortcut)
     if isinstance(person, Refused):
-        open_view(ctx, said.trigger, request_modal.notice("Not possible", person.reason))
+        open_view(ctx, shortcut.trigger, request_modal.notice("Not possible", person.reason))
         return {}
-    if not open_shortcut(ctx, said, person):
-        queue_reply(ctx.world, said.person, "", "text", text=TOO_LATE)
+    if not open_shortcut(ctx, shortcut, person):
+        queue_reply(ctx.world, shortcut.person, "", "text", text=TOO_LATE)
     return {}
 
 
 def on_suggestion(ctx: ListenerContext, body: Body) -> list[Element]:
     """The options for the typed text. It looks nobody up and records nothing, because Slack asks at
     every letter."""
-    said = suggestion_from(body)
-    search = SEARCHES.get(said.action)
-    return [] if search is None or refuse_other_workspace(ctx, said) else search(ctx.world, said)
+    suggestion = suggestion_from(body)
+    search = SEARCHES.get(suggestion.action)
+    return (
+        []
+        if search is None or refuse_other_workspace(ctx, suggestion)
+        else search(ctx.world, suggestion)
+    )
 
 
-def _search_roles(world: Context, said: Suggestion) -> list[Element]:
-    return _matching(roles_open_to(world, said.person), said)
+def _search_roles(world: Context, suggestion: Suggestion) -> list[Element]:
+    return _matching(roles_open_to(world, suggestion.person), suggestion)
 
 
-def _search_emergency_roles(world: Context, said: Suggestion) -> list[Element]:
-    return _matching(emergency_roles(world, said.person), said)
+def _search_emergency_roles(world: Context, suggestion: Suggestion) -> list[Element]:
+    return _matching(emergency_roles(world, suggestion.person), suggestion)
 
 
-def _matching(roles: Sequence[Role], said: Suggestion) -> list[Element]:
-    found = search_roles(roles, said.typed)
+def _matching(roles: Sequence[Role], suggestion: Suggestion) -> list[Element]:
+    found = search_roles(roles, suggestion.typed)
     options = [request_modal.option(role) for role in found]
     return options[: within_reply(options)]
 
 
 def on_event(ctx: ListenerContext, body: Body) -> None:
-    said = event_from(body)
-    if ctx.team() and refuse_other_workspace(ctx, said):
-        return log.info("%s from another workspace was left alone", said.event)
-    subscription = EVENTS[said.event]
+    event = event_from(body)
+    if ctx.team() and refuse_other_workspace(ctx, event):
+        return log.info("%s from another workspace was left alone", event.event)
+    subscription = EVENTS[event.event]
     if subscription.known:
-        find_or_look_up(ctx, said.person)
+        find_or_look_up(ctx, event.person)
         learn_leads(ctx)
-    do_once(ctx.world, said.key, lambda w: subscription.run(w, said))
+    do_once(ctx.world, event.key, lambda w: subscription.run(w, event))
     return None
 
 
-def _home_opened(world: Context, said: SlackEvent) -> None:
-    if said.tab == "home":
-        queue_home(world, said.person)
+def _home_opened(world: Context, event: SlackEvent) -> None:
+    if event.tab == "home":
+        queue_home(world, event.person)
 
 
-def _joined(world: Context, said: SlackEvent) -> None:
-    queue_lookup(world, said.person)
-    note_joined(world, said.person)
+def _joined(world: Context, event: SlackEvent) -> None:
+    queue_lookup(world, event.person)
+    note_joined(world, event.person)
 
 
-def _groups_changed(world: Context, said: SlackEvent) -> None:
+def _groups_changed(world: Context, event: SlackEvent) -> None:
     save_refresh(world, ["groups"])
 
 
@@ -263,33 +267,33 @@ def _explained(ctx: ListenerContext, body: Body, error: Exception) -> Reply:
     return answers.broken(reference)
 
 
-def _by_message(ctx: ListenerContext, body: Body, said: Reply) -> Reply:
-    return said
+def _by_message(ctx: ListenerContext, body: Body, answer: Reply) -> Reply:
+    return answer
 
 
-def _in_form(ctx: ListenerContext, body: Body, said: Reply) -> Reply:
-    return in_form(body, said)
+def _in_form(ctx: ListenerContext, body: Body, answer: Reply) -> Reply:
+    return in_form(body, answer)
 
 
-def in_form(body: Body, said: Reply) -> Reply:
+def in_form(body: Body, answer: Reply) -> Reply:
     """Shows the message at the first input of the modal, so that the typed text stays."""
     if first := input_in(body):
-        return {"response_action": "errors", "errors": {first: said["text"]}}
-    return replace_with_notice("Not possible", said["text"])
+        return {"response_action": "errors", "errors": {first: answer["text"]}}
+    return replace_with_notice("Not possible", answer["text"])
 
 
-def _by_modal(ctx: ListenerContext, body: Body, said: Reply) -> Reply:
+def _by_modal(ctx: ListenerContext, body: Body, answer: Reply) -> Reply:
     """Opens a modal with the message, because the reply to a press can't carry text. If the trigger
     was used already, queues a private reply."""
     try:
         is_shown = open_view(
-            ctx, trigger_in(body), request_modal.notice("Not possible", said["text"])
+            ctx, trigger_in(body), request_modal.notice("Not possible", answer["text"])
         )
     except Exception:
         log.exception("no window could be opened")
         is_shown = False
     if not is_shown:
-        queue_reply(ctx.world, sender_in(body), "", "text", text=said["text"])
+        queue_reply(ctx.world, sender_in(body), "", "text", text=answer["text"])
     return {}
 
 

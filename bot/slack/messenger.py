@@ -551,9 +551,9 @@ def _notes(work: Sequence[tuple[Kind, Data]], now: int) -> list[DirectNote]:
     for place, (kind, data) in enumerate(work):
         grant, note = data.get("grant", ""), REMINDER if kind is Kind.REMIND else data["note"]
         past = note in LASTING or (grant != "" and last[grant] > place)
-        said_too = (data.get("why", ""), data.get("until", 0))
+        more = (data.get("why", ""), data.get("until", 0))
         notes.append(
-            DirectNote("", "", place, grant, data.get("request", ""), note, now, past, *said_too)
+            DirectNote("", "", place, grant, data.get("request", ""), note, now, past, *more)
         )
     return notes
 

@@ -54,13 +54,13 @@ def _usage() -> str:
 # --- the command
 
 
-def onboard(ctx: ListenerContext, said: Command, person: Person) -> Message | None:
+def onboard(ctx: ListenerContext, command: Command, person: Person) -> Message | None:
     """`[list | @user BUNDLE [@mentor]]`"""
     if (refused := require_lead(ctx.world, person.id, "onboard")) is not None:
         return answers.refused(refused.reason)
-    words = said.text.split()
+    words = command.text.split()
     if not words:
-        return _open_form(ctx, said, person)
+        return _open_form(ctx, command, person)
     if [word.lower() for word in words] == ["list"]:
         found = list_ramps(ctx.world, person.id, MOST)
         if isinstance(found, Refused):
@@ -69,13 +69,13 @@ def onboard(ctx: ListenerContext, said: Command, person: Person) -> Message | No
     start = _start_from(ctx, words)
     if isinstance(start, Refused):
         return answers.refused(start.reason)
-    outcome = do_once(ctx.world, said.key, lambda world: start_ramp(world, person.id, start))
+    outcome = do_once(ctx.world, command.key, lambda world: start_ramp(world, person.id, start))
     return _started(ctx, outcome)
 
 
-def _open_form(ctx: ListenerContext, said: Command, person: Person) -> Message | None:
+def _open_form(ctx: ListenerContext, command: Command, person: Person) -> Message | None:
     view = onboarding_forms.form(ctx.world.policy().bundles, {}, None)
-    return None if open_view(ctx, said.trigger, view) else answers.refused(TOO_LATE)
+    return None if open_view(ctx, command.trigger, view) else answers.refused(TOO_LATE)
 
 
 def _start_from(ctx: ListenerContext, words: list[str]) -> Start | Refused:

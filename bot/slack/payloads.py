@@ -278,8 +278,8 @@ def _quote(body: Json) -> str:
     message, channel = _part(body, "message"), _text(_part(body, "channel"), "id")
     domain = _text(_part(body, "team"), "domain")
     ts = _text(message, "ts") or _text(body, "message_ts")
-    said = message.get("text")
-    words = unescape(_storable(said)).strip() if isinstance(said, str) else ""
+    typed = message.get("text")
+    words = unescape(_storable(typed)).strip() if isinstance(typed, str) else ""
     link = (
         f"https://{domain}.slack.com/archives/{channel}/p{ts.replace('.', '')}"
         if domain and ts

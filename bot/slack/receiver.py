@@ -213,8 +213,8 @@ def kind_of(payload: object) -> str:
 def _name(kind: str, payload: Body) -> str:
     """The kind with the type of the event or payload, short and in ASCII."""
     part: Any = payload.get("event") if kind == "event_callback" else payload
-    said = part.get("type") if isinstance(part, dict) else None
-    return f"{kind} {ascii(said)[:60]}" if isinstance(said, str) and said != kind else kind
+    named = part.get("type") if isinstance(part, dict) else None
+    return f"{kind} {ascii(named)[:60]}" if isinstance(named, str) and named != kind else kind
 
 
 def _answer_to(kind: str, payload: object, words: str) -> BoltResponse:

@@ -33,17 +33,17 @@ def _usage() -> str:
 # --- the command
 
 
-def review(ctx: ListenerContext, said: Command, person: Person) -> Message | None:
+def review(ctx: ListenerContext, command: Command, person: Person) -> Message | None:
     """`[start [due 7d] [role:R] [system:S] | list]`"""
-    words = unescape(said.text).split()
+    words = unescape(command.text).split()
     if not words:
-        return _open(ctx, said.trigger, person)
+        return _open(ctx, command.trigger, person)
     if words[0].lower() not in ("start", "list"):
         return answers.refused(_usage())
     if (refused := require_lead(ctx.world, person.id, "review")) is not None:
         return answers.refused(refused.reason)
     if words[0].lower() == "start":
-        return _start(ctx, said, person, words[1:])
+        return _start(ctx, command, person, words[1:])
     found = list_campaigns(ctx.world, person.id, MOST)
     if isinstance(found, Refused):
         return answers.refused(found.reason)
@@ -58,12 +58,12 @@ def _open(ctx: ListenerContext, trigger: str, person: Person) -> Message | None:
     return None if shown else answers.refused(TOO_LATE)
 
 
-def _start(ctx: ListenerContext, said: Command, person: Person, words: list[str]) -> Message:
+def _start(ctx: ListenerContext, command: Command, person: Person, words: list[str]) -> Message:
     asked = read_start(words)
     if isinstance(asked, Refused):
         return answers.refused(asked.reason)
     scope, due = asked
-    outcome = do_once(ctx.world, said.key, lambda w: start_campaign(w, person.id, scope, due))
+    outcome = do_once(ctx.world, command.key, lambda w: start_campaign(w, person.id, scope, due))
     if isinstance(outcome, Refused):
         return answers.refused(outcome.reason)
     if isinstance(outcome, Started):
@@ -128,8 +128,8 @@ def submit_review(ctx: ListenerContext, form: Submission, person: Person) -> Rep
     if isinstance(outcome, Refused):
         return _error(form, outcome)
     page = waiting_page(ctx.world, by, campaign, shown[0] - 1)
-    said = _outcome(outcome, decision)
-    view = review_modal.render(page, ctx.now, said) if page else _over(said)
+    text = _outcome(outcome, decision)
+    view = review_modal.render(page, ctx.now, text) if page else _over(text)
     return {"response_action": "update", "view": view}
 
 
@@ -138,14 +138,14 @@ def _outcome(outcome: Decided | Repeated, decision: Decision) -> str:
         return "This was sent before."
     count = len(outcome.items)
     words = "kept" if decision.keep else "to end"
-    said = [f"{'1 item' if count == 1 else f'{count} items'} {words}."]
+    parts = [f"{'1 item' if count == 1 else f'{count} items'} {words}."]
     if not decision.keep and any(item.kind in STANDING for item in outcome.items):
-        said.append("An entry of roles.toml stays until a lead changes the file.")
-    return " ".join([*said, *dict.fromkeys(outcome.skipped.values())])
+        parts.append("An entry of roles.toml stays until a lead changes the file.")
+    return " ".join([*parts, *dict.fromkeys(outcome.skipped.values())])
 
 
-def _over(said: str = "") -> dict[str, Any]:
-    return request_modal.notice(review_modal.TITLE, f"{said} {review_notes.NOTHING}".strip())
+def _over(text: str = "") -> dict[str, Any]:
+    return request_modal.notice(review_modal.TITLE, f"{text} {review_notes.NOTHING}".strip())
 
 
 def _error(form: Submission, refused: Refused) -> Reply:

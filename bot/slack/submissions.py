@@ -256,11 +256,11 @@ def _refused(form: Submission, refused: Refused) -> Reply:
     return field_error(form, refused.field, refused.reason)
 
 
-def open_shortcut(ctx: ListenerContext, said: Shortcut, person: Person) -> bool:
+def open_shortcut(ctx: ListenerContext, shortcut: Shortcut, person: Person) -> bool:
     """Opens the request form. The message that the shortcut was called on begins the reason."""
     roles = describe_person(ctx.world, person.id).roles
-    values = {str(Field.REASON): said.quote}
-    shown = open_view(ctx, said.trigger, request_modal.render(roles, None, values))
+    values = {str(Field.REASON): shortcut.quote}
+    shown = open_view(ctx, shortcut.trigger, request_modal.render(roles, None, values))
     refresh_person(ctx, person)
     return shown
 

@@ -39,7 +39,7 @@ class Reply:
 def document(do: Do, key: str, order: ProvisionOrder) -> bytes:
     """The document as JSON in ASCII; times are RFC 3339 in UTC."""
     who = {"id": order.person.id, "name": order.person.name, "email": order.person.email}
-    said = {
+    facts = {
         "do": do,
         "key": key,
         "grant": order.grant,
@@ -50,7 +50,7 @@ def document(do: Do, key: str, order: ProvisionOrder) -> bytes:
         "starts_at": rfc3339(order.starts_at),
         "ends_at": rfc3339(order.ends_at),
     }
-    return json.dumps(said).encode()
+    return json.dumps(facts).encode()
 
 
 def key_of(do: Do, order: ProvisionOrder) -> str:
@@ -60,13 +60,13 @@ def key_of(do: Do, order: ProvisionOrder) -> str:
     return ":".join(part for part in (order.grant, order.system, do, detail) if part)
 
 
-def read_reply(said: object, who: str) -> Reply:
+def read_reply(given: object, who: str) -> Reply:
     """The reply in a JSON value from the system called `who`. Raises SystemUnavailable for anything
     else: an unreadable reply never counts as "active"."""
-    state = said.get("state") if isinstance(said, dict) else None
-    if not isinstance(said, dict) or state not in get_args(State):
+    state = given.get("state") if isinstance(given, dict) else None
+    if not isinstance(given, dict) or state not in get_args(State):
         raise SystemUnavailable(f"{who} answered without a state: active, ended or pending")
-    return Reply(state, said.get("credentials"))
+    return Reply(state, given.get("credentials"))
 
 
 def read_credentials(found: object, who: str) -> dict[str, str]:
@@ -135,7 +135,7 @@ class DocumentConnector:
     def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
         """Asks about a grant that can't exist: the system must answer that it has ended."""
         try:
-            state = self._said("read_back", nobody(self._name), self._timeout).state
+            state = self._reply("read_back", nobody(self._name), self._timeout).state
             if state != "ended":
                 yield (
                     f"{self._name} says that a grant which does not exist is {state}; ended is"
@@ -155,17 +155,17 @@ class DocumentConnector:
         """The reply, polled while it is "pending". Raises SystemUnavailable if that takes too
         long."""
         deadline, pauses = time.monotonic() + self._timeout, iter(BACKOFF)
-        reply = self._said(do, order, self._timeout)
+        reply = self._reply(do, order, self._timeout)
         patience = min(deadline, time.monotonic() + PATIENCE)
         while reply.state == "pending":
             pause = next(pauses)
             if (left := patience - time.monotonic() - pause) <= 0:
                 raise SystemUnavailable(f"{self._name} has not finished: {do} is still pending")
             time.sleep(pause)
-            reply = replace(reply, state=self._said("read_back", order, left).state)
+            reply = replace(reply, state=self._reply("read_back", order, left).state)
         return reply
 
-    def _said(self, do: Do, order: ProvisionOrder, timeout: float) -> Reply:
+    def _reply(self, do: Do, order: ProvisionOrder, timeout: float) -> Reply:
         """One reply. Raises SystemUnavailable if the answer to a query has no state."""
         reply = self._ask(do, order, timeout)
         if do == "read_back" and reply.state is None:

@@ -333,18 +333,18 @@ def grant_now(view: GrantView, now: int) -> Message:
     )
 
 
-def last_change(said: Message) -> Message:
+def last_change(answer: Message) -> Message:
     """The message without buttons, for the last change that Slack allows."""
-    blocks = [block for block in said["blocks"] if block["type"] != "actions"]
+    blocks = [block for block in answer["blocks"] if block["type"] != "actions"]
     words = f"This answer is no longer updated. `{slash()} list` shows the current state."
-    return message(said["text"], *blocks, context(words))
+    return message(answer["text"], *blocks, context(words))
 
 
-def unchanging(said: Message, now: int) -> Message:
+def unchanging(answer: Message, now: int) -> Message:
     """A page that is not updated: it shows its time, and keeps only the buttons that turn pages."""
-    blocks = [block for block in said["blocks"] if block["type"] != "actions" or _lasts(block)]
+    blocks = [block for block in answer["blocks"] if block["type"] != "actions" or _lasts(block)]
     words = f"As it was at that time; not updated. App Home and `{slash()} list` have the buttons."
-    return message(said["text"], *blocks, paragraph(["Read ", date(now), "."]), context(words))
+    return message(answer["text"], *blocks, paragraph(["Read ", date(now), "."]), context(words))
 
 
 def _lasts(block: Block) -> bool:
