@@ -3,6 +3,7 @@ be wrong."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -178,6 +179,19 @@ def test_an_anchor_file_that_can_t_be_written_is_named(
     line = f'anchor_file = "{tmp_path / folder / "anchors"}"\n'
     (installed / "roles.toml").write_text(policy_text(workspace=WORKSPACE + line))
     assert said in run("doctor").stdout
+
+
+def test_an_anchor_file_that_lost_anchors_is_named(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(installed / "anchors")
+    workspace = WORKSPACE + f'anchor_file = "{path}"\n'
+    (installed / "roles.toml").write_text(policy_text(workspace=workspace))
+    lost = [(0, json.dumps({"seq": 7, "hash": "a" * 64, "why": "daily", "file": path}))]
+    monkeypatch.setattr("storage.anchors.recorded", lambda _db: lost)
+    shown = run("doctor")
+    assert "FAIL  anchors: " in shown.stdout and shown.exit_code == 1
+    assert "was deleted, emptied or shortened: it lacks 1 of 1 anchor" in shown.stdout
 
 
 def test_http_mode_is_examined_too(
