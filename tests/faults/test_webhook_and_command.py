@@ -116,7 +116,7 @@ def revoke(place: Place, who: Person, _role: str, _grant: str) -> None:
     assert lead.click(shown, action_id=button["action_id"]).ok
 
 
-@pytest.mark.parametrize(("role", "doors"), [("warehouse", 1), ("laboratory", 1), ("rounds", 2)])
+@pytest.mark.parametrize(("role", "gates"), [("warehouse", 1), ("laboratory", 1), ("rounds", 2)])
 @pytest.mark.parametrize("end", [give_back, revoke])
 def test_a_press_in_slack_opens_the_door_and_the_end_closes_it(
     place: Place, role: str, gates: int, end: Callable[[Place, Person, str, str], None]
