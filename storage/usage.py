@@ -141,6 +141,6 @@ def forget(db: Database, grants: Sequence[str]) -> None:
 
 
 def has_source(db: Reads, grant: str, source: str) -> bool:
-    """Tells whether there is a count of the grant with this source."""
+    """Returns whether there is a count of the grant with this source."""
     sql = "SELECT 1 FROM usage WHERE grant_id = ? AND source = ? LIMIT 1"
     return db.row(sql, grant, source) is not None

@@ -42,7 +42,7 @@ class AnchorSource:
 
 
 CheckStamp = Callable[[Anchor], str]
-"""Returns what is wrong with the time stamp of an anchor, or ""."""
+"""Returns the problem of an anchor's time stamp, or ""."""
 
 
 def anchor_line(anchor: Anchor) -> str:

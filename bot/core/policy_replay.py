@@ -1,5 +1,5 @@
 """Replays recorded requests against two versions of roles.toml, with the facts about their
-requesters as they were recorded, and collects what the second version changes."""
+requesters as they were recorded, and collects the changes by the second version."""
 
 from __future__ import annotations
 
@@ -115,8 +115,8 @@ class _Own:
 
 
 class Replay:
-    """One roles.toml, to which requests are put oldest first: its quotas count what it has approved
-    before. Approvers are those of `now`, because the log does not have those of then."""
+    """One roles.toml, to which requests are put oldest first: its quotas count its own earlier
+    approvals. Approvers are those of `now`, because the log does not have the earlier ones."""
 
     def __init__(self, policy: Policy, written: Written, now: Authority) -> None:
         self.policy, self._written, self._now = policy, written, now

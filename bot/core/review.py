@@ -86,8 +86,8 @@ class Campaign:
 class Item:
     """One line of the list. `about` is the id of a grant or onboarding, or a reference of
     roles.toml; `role` is "" for an onboarding. `holders` are the people who have it, nobody for
-    `everyone`. `facts` are what the list says of it, `by_default` is what happens at the due date.
-    `over_at` is when it was found to be over."""
+    `everyone`. `facts` are shown in the list, `by_default` is the decision at the due date.
+    `over_at` is the time at which it was found to be over."""
 
     number: int
     kind: ItemKind

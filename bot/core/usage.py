@@ -1,4 +1,4 @@
-"""Decides what counts as use of a grant, and whether it was used after its end."""
+"""Decides whether a session counts as use of a grant, and whether it was used after its end."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Ends API tokens, and withdraws what is still pending of their requests."""
+"""Ends API tokens, and withdraws their pending requests."""
 
 from bot.core.audit import Event
 from bot.core.programs import ApiToken

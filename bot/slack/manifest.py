@@ -28,7 +28,7 @@ OPTIONAL: Mapping[str, str] = {
     "files:write": "export the audit log with `access-bot audit export`",
 }
 """The scopes that an installation may leave out
-(https://docs.slack.dev/changelog/2026/03/16/optional-scopes), and what to do without them."""
+(https://docs.slack.dev/changelog/2026/03/16/optional-scopes), each with the alternative."""
 
 USAGE = "request [role] [2h] [reason] | list | renew | done | cancel | roles | audit | help"
 

@@ -118,7 +118,7 @@ def _for_systems(world: Context, checks: TokenChecks, auth: Auth, ca_keys: CaKey
 
 
 def _for_programs(checks: TokenChecks) -> list[Path]:
-    """Returns what programs call that ask in the name of their owner."""
+    """Returns the endpoints for programs that ask in the name of their owner."""
     programs = Programs(checks)
     return [
         ("/requests", ["POST"], PostRequest(programs)),

@@ -54,8 +54,8 @@ _SIGN_OUT = (
 def no_access(
     status: int, system: str, slack: SlackPlace, has_cookie: bool, *headers: Header, why: str = ""
 ) -> Answer:
-    """The page for a browser that may not in. `why` is what was wrong with its link, and
-    `has_cookie` offers to sign out."""
+    """The page for a browser without access. `why` is the problem of its link, and `has_cookie`
+    offers to sign out."""
     name = escape(system)
     said = f"<p><strong>{escape(why)}</strong></p>" if why else ""
     body = (

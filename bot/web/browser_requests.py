@@ -1,6 +1,5 @@
-"""Reads what a browser says in its request: the cookie of its session, where the request comes
-from, and whether it expects a page. Everything here is a pure function of the request.
-"""
+"""Reads the request of a browser: the cookie of its session, the site that it comes from, and
+whether it expects a page. Everything here is a pure function of the request."""
 
 import re
 from typing import NamedTuple

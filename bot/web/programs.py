@@ -167,7 +167,7 @@ def answer(outcome: Outcome, *, known: bool) -> Answer:
             return _error(409, "conflict", refusal_words(outcome) or "")
         case Refused():
             return _refused(outcome, known)
-    raise AssertionError(outcome)  # request_by_program stores what waits
+    raise AssertionError(outcome)  # request_by_program stores the waiting request
 
 
 def _refused(refused: Refused, known: bool) -> Answer:

@@ -33,8 +33,8 @@ Look = Callable[[], TokenActive | TokenInactive]
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use of access: the address it came from, what is recorded of its path, what the program
-    calls itself, and the way in."""
+    """One use of access: its source address, the recorded part of its path, the program's name for
+    itself, and the kind of proof."""
 
     source: str
     path: RecordedPath | None = None

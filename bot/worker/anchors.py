@@ -44,7 +44,7 @@ def outside(world: Context) -> Outside:
     """The anchors outside of the database, and the check of their time stamps. Raises
     StorageUnavailable."""
     workspace = world.policy().workspace
-    # The log is asked before the file is read: what it has then is in the file by now.
+    # The log is read before the file, so that the file has every anchor that the log has.
     return outside_of(workspace, written_anchors(world, workspace.anchor_file))
 
 

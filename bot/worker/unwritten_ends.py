@@ -146,6 +146,6 @@ class UnwrittenRevocations:
 
 
 def forget_if_back(unwritten: UnwrittenEnds, connector: Connector, order: ProvisionOrder) -> None:
-    """Drops a noted end if the access exists again. Raises what the connector raises."""
+    """Drops a noted end if the access exists again. Raises the errors of the connector."""
     if unwritten.at(order.grant, order.system) is not None and connector.read_back(order):
         unwritten.forget(order.grant, order.system)
