@@ -101,6 +101,16 @@ def used(db: Reads, grant: str, system: str) -> list[tuple[str, str, int]]:
     return [(str(row[0]), str(row[1]), int(row[2])) for row in db.rows(sql, grant, system)]
 
 
+def are_kept(db: Reads, grant: str, summed: str) -> bool:
+    """Returns whether the details of the grant's use were neither archived nor replaced by sums,
+    whose source is `summed`."""
+    sql = (
+        "SELECT 1 FROM grants g WHERE g.id = ? AND NOT EXISTS"
+        " (SELECT 1 FROM usage u WHERE u.grant_id = g.id AND u.source = ?)"
+    )
+    return db.row(sql, grant, summed) is not None
+
+
 def summed(db: Reads) -> Iterator[tuple[int, str, str, str]]:
     """Yields number, grant, system and detail of each record that sums up use with paths."""
     sql = (

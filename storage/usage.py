@@ -4,7 +4,7 @@ first used."""
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from storage.database import Database, Reads
+from storage.database import Database
 
 
 class Count(NamedTuple):
@@ -138,9 +138,3 @@ _DETAILED = (
 def forget(db: Database, grants: Sequence[str]) -> None:
     """Deletes the counts of these grants."""
     db.run(f"DELETE FROM usage WHERE grant_id IN ({', '.join('?' * len(grants))})", *grants)
-
-
-def has_source(db: Reads, grant: str, source: str) -> bool:
-    """Returns whether there is a count of the grant with this source."""
-    sql = "SELECT 1 FROM usage WHERE grant_id = ? AND source = ? LIMIT 1"
-    return db.row(sql, grant, source) is not None

@@ -31,7 +31,8 @@ from bot.operations.grants.release_grant import release_grant
 from bot.operations.grants.show_credentials import Credentials, show_credentials
 from bot.operations.onboarding.start_ramp import Start, start_ramp
 from bot.operations.usage.count_usage import sum_usage
-from storage import audit
+from storage import audit, recorded_paths
+from storage.recorded_paths import PathCount
 from tests.builders import browser_systems
 from tests.factories import ANA, BEN, CARA, DAN, LEA, START, Made
 from tests.ramps import BUNDLES, see_all, set_bundles
@@ -53,6 +54,9 @@ def a_past_grant(made: Made, person: str, pause: int = 0) -> Grant:
     made.clock.at += pause
     release_grant(made.world, grant.id, person)
     made.close_gates(grant)
+    with made.world.db.transaction():
+        path = PathCount(grant.id, "shop-admin", "GET", "/orders", 1, 0, START, START)
+        recorded_paths.add(made.world.db, [path], 500)
     sum_usage(made.world, [grant.id])
     return made.grant(grant.id)
 

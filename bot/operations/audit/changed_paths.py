@@ -7,7 +7,7 @@ from bot.core.audit import parsed_detail
 from bot.core.audit_story import Difference
 from bot.core.recorded_paths import paths_digest
 from bot.operations.usage.prune_usage import SUMMED
-from storage import recorded_paths, usage
+from storage import recorded_paths
 from storage.database import Reads
 
 
@@ -29,7 +29,7 @@ def changed_paths(view: Reads) -> Iterator[Difference]:
             latest[grant, system] = record
     for (grant, system), record in latest.items():
         used = recorded_paths.used(view, grant, system)
-        if not used and usage.has_source(view, grant, SUMMED):
+        if not used and not recorded_paths.are_kept(view, grant, SUMMED):
             continue
         checks = sum(allowed for *_, allowed in used)
         if checks <= record.checks and paths_digest(used) != record.digest:
@@ -42,4 +42,5 @@ def paths_record(seq: int, text: str) -> PathsRecord | None:
     digest, methods = detail.get("paths"), detail.get("methods")
     if not isinstance(digest, str) or not isinstance(methods, dict):
         return None
-    return PathsRecord(seq, digest, sum(map(int, methods.values())))
+    checks = [count for count in methods.values() if isinstance(count, int)]
+    return PathsRecord(seq, digest, sum(checks))

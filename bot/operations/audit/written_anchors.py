@@ -13,9 +13,12 @@ def written_anchors(world: Context, path: str) -> list[Anchor]:
         return []
     with reading(world) as u:
         made, waiting = anchors.recorded(u.db), anchors.waiting(u.db)
-    found = [(at, parsed_detail(text)) for at, text in made]
-    return [
-        Anchor(int(str(detail["seq"])), str(detail["hash"]), at)
-        for at, detail in found
-        if detail.get("file") == path and (detail["seq"], detail["hash"]) not in waiting
-    ]
+    found = []
+    for at, text in made:
+        detail = parsed_detail(text)
+        seq, digest = detail.get("seq"), detail.get("hash")
+        if detail.get("file") != path or not isinstance(seq, int) or not isinstance(digest, str):
+            continue
+        if (seq, digest) not in waiting:
+            found.append(Anchor(seq, digest, at))
+    return found
