@@ -728,7 +728,7 @@ def _campaign_started(facts: Facts) -> Message:
 
 def _campaign_closed(facts: Facts) -> Message:
     return message(
-        f"A review of access is closed, and {facts['ending']} of its items are still to end.",
+        f"A review of access is closed; {_counted(facts['ending'], 'item')} still to end.",
         paragraph(
             [bold(f"The review of {facts['scope']} is closed"), ": ", _outcome(facts)],
             *_unanswered(facts),
@@ -739,7 +739,7 @@ def _campaign_closed(facts: Facts) -> Message:
 
 def _campaign_undone(facts: Facts) -> Message:
     return message(
-        f"A review of access is not finished: {facts['undone']} of its items are still there.",
+        f"A review of access is not finished: {_counted(facts['undone'], 'item')} still there.",
         paragraph(
             [
                 bold(f"The review of {facts['scope']} is not finished"),
@@ -778,8 +778,8 @@ def _unanswered(facts: Facts) -> list[list[Part]]:
     kept, ended = int(str(facts["unanswered_kept"])), int(str(facts["unanswered_ended"]))
     if not kept and not ended:
         return []
-    words = f"Nobody answered {kept + ended} of them by the due date"
-    return [[f"{words}: {kept} stay, {ended} end, as their roles say."]]
+    words = f"Without an answer by the due date: {kept + ended}"
+    return [[f"{words}. As the roles say, kept: {kept}, to end: {ended}."]]
 
 
 def _undone(facts: Facts) -> list[Part]:
