@@ -141,7 +141,7 @@ def test_axe_finds_nothing_serious_on_the_audit_table_and_the_protected_page(
         expect(chiara.message("Audit log, newest first").get_by_role("table")).to_be_visible()
         audited(chiara.page)
         door = open_page(on.page.address, **profile)
-        expect(door.get_by_role("heading", name="Shop admin is closed")).to_be_visible()
+        expect(door.get_by_role("heading", name="You need access to this page")).to_be_visible()
         audited(door)
         chiara.page.context.close()
 

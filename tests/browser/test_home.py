@@ -75,7 +75,7 @@ def test_an_earlier_request_is_made_again_with_the_same_words(
     emi.command("/access", "cancel oncall")
     one = window("emi")
     hers = home(one)
-    expect(hers).to_contain_text("cancelled: The queue is stuck again")
+    expect(hers).to_contain_text("withdrawn: The queue is stuck again")
     hers.get_by_role("button", name="Ask again: On call").first.click()
     form = one.dialog("Request access")
     expect(form.get_by_label("Duration")).to_have_value("45m")

@@ -70,7 +70,7 @@ def test_a_lead_sees_what_nobody_gave_and_has_it_removed(company: Company, files
     company.hold(who, "files")
     (files / "access-by-hand").write_text("<!channel>")
     assert "Only leads" in company.access(company.ben, "drift").text
-    assert "Asking every system" in company.access(lead, "drift", channel=SECURITY).text
+    assert "Checking every system" in company.access(lead, "drift", channel=SECURITY).text
     found = lead.wait_ephemeral("access-by-hand")
     assert "files: access-by-hand is there without a grant" in lead.plain(found)
     assert "3 systems were checked. 1 thing differs" in lead.plain(found)
