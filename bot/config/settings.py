@@ -341,9 +341,10 @@ def _keys(text: str) -> tuple[str, ...]:
     keys = tuple(key.strip() for key in text.split(","))
     short = [str(place) for place, key in enumerate(keys, start=1) if len(key) < 32]
     if short:
-        raise ValueError(
-            f"key {', '.join(short)} of {len(keys)} has less than 32 characters: {_NEW_KEY}"
-        )
+        named = f"key {short[0]} of {len(keys)} has"
+        if len(short) > 1:
+            named = f"keys {', '.join(short)} of {len(keys)} have"
+        raise ValueError(f"{named} fewer than 32 characters: {_NEW_KEY}")
     return keys
 
 

@@ -221,7 +221,7 @@ WRONG = {
     "a short key": (
         "ACCESS_SECRET_KEYS",
         f"{KEY},hunter",
-        "key 2 of 2 has less than 32 characters",
+        "key 2 of 2 has fewer than 32 characters",
     ),
     "an empty key": ("ACCESS_SECRET_KEYS", f"{KEY},", "`access-bot keys new` prints a good one"),
     "a high port": ("PORT", "65536", "must be a number from 0 to 65535"),
