@@ -102,7 +102,10 @@ def test_a_click_gives_a_login_on_the_host_and_done_removes_it(
     host.fetch(company.bot.url)
     assert "revoked" in host.why_not(shown)
     company.quiet()
-    assert any("once they have fetched the list again" in str(call) for call in company.sandbox.inspector.calls())
+    assert any(
+        "once they have fetched the list again" in str(call)
+        for call in company.sandbox.inspector.calls()
+    )
     assert company.rows("SELECT COUNT(*) FROM ssh_certificates WHERE grant_id = ?", grant) == [(1,)]
     assert [place for place, content in left_behind(company) if shown.split()[1] in content] == []
 
