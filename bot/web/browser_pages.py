@@ -38,6 +38,10 @@ NO_BROWSERS = as_text(
 ELSEWHERE = as_text(421, "This system is at another address: see its “url” in roles.toml.")
 CROSS_SITE = as_text(403, "Another site sent this request, so nothing was done.")
 NO_CODE = "This link is not complete. In Slack, press Show credentials, and then Open in browser."
+TWO_COOKIES = (
+    "This browser has two sessions here, one of them perhaps from another site. Delete the cookies"
+    " of this site. Then, in Slack, press Show credentials, and then Open in browser."
+)
 
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
@@ -109,7 +113,9 @@ class BrowserPages:
         if code is None:
             return await self.no_access(system, scope, NO_CODE, 403)
         secrets = _secrets(system, scope)
-        current = secrets[0] if len(secrets) == 1 else ""
+        if len(secrets) > 1:
+            return await self.no_access(system, scope, TWO_COOKIES, 403)
+        current = secrets[0] if secrets else ""
         source = source_address(scope)
         found = await self._checks.in_thread(
             open_session, self._world, code, system.name, source, current

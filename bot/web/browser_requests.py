@@ -66,8 +66,10 @@ def set_cookie(browser_url: str, secret: str, lasts: int) -> Header:
 def may_use_cookie(scope: Scope, browser_url: str) -> bool:
     """Whether the request that a proxy asks about may use the cookie: other sites may make a
     browser send safe requests only. A method that the proxy does not name counts as unsafe, and so
-    does the start of a WebSocket."""
-    opens_socket = header_values(scope, b"sec-fetch-mode") == ["websocket"]
+    does the start of a WebSocket. A browser that does not name the mode of its requests sends
+    `Origin` with it."""
+    modes = header_values(scope, b"sec-fetch-mode")
+    opens_socket = "websocket" in modes if modes else bool(header_values(scope, b"origin"))
     is_safe = original_method(scope) in SAFE and not opens_socket
     return is_safe or is_same_origin(scope, browser_url)
 

@@ -2,6 +2,7 @@
 reads the state of such a request. It authenticates with an API token, and can decide nothing.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any
@@ -11,11 +12,13 @@ from starlette.types import Receive, Scope
 from bot.core.approval import Refused
 from bot.core.audit import rfc3339
 from bot.core.durations import BadDuration, parse_duration
+from bot.core.eligibility import REASON_LIMIT
 from bot.core.model import Grant
 from bot.core.parameters import is_parameter
 from bot.core.programs import ApiToken
 from bot.operations._unit_of_work import OUTDATED
 from bot.operations.programs.request_by_program import (
+    AlreadyChecked,
     KeyReused,
     Outcome,
     OutOfScope,
@@ -37,6 +40,8 @@ LARGEST_BODY = 32 * 1024
 """A reason has at most 3,000 characters, which JSON may write with six bytes each."""
 
 LONGEST_KEY = 200
+
+_ID = re.compile("[a-z0-9]{1,63}")
 
 CALLS_A_SECOND, CALLS_AT_ONCE = 5, 60
 """Per token and process: enough to look after a request each second, for several jobs."""
@@ -78,7 +83,8 @@ class GetRequest:
         if isinstance(token, Answer):
             return token
         checks, id = self._programs.checks, str(scope["path_params"]["id"])
-        view = await checks.in_thread(read_api_request, checks.world, token, id)
+        is_id = _ID.fullmatch(id)  # PostgreSQL fails for other texts
+        view = await checks.in_thread(read_api_request, checks.world, token, id) if is_id else None
         if view is None:
             return _error(404, "not_found", "this token made no request with this id")
         return as_json(200, described(view))
@@ -120,6 +126,13 @@ def _text(key: str, value: Any) -> str:
     return value
 
 
+def _reason(key: str, value: Any) -> str:
+    """A reason of a length that a request may have, because refusals record it, too."""
+    if len(_text(key, value)) > REASON_LIMIT:
+        raise Wrong(f"{key} must have at most {REASON_LIMIT:,} characters")
+    return str(value)
+
+
 def _duration(key: str, value: Any) -> int:
     try:
         return parse_duration(_text(key, value))
@@ -136,7 +149,7 @@ def _texts(key: str, value: Any) -> dict[str, str]:
 _READ: Mapping[str, Callable[[str, Any], Any]] = {
     "role": _text,
     "duration": _duration,
-    "reason": _text,
+    "reason": _reason,
     "ticket": _text,
     "parameters": _texts,
 }
@@ -163,6 +176,8 @@ def answer(outcome: Outcome, *, known: bool) -> Answer:
             return _error(403, "insufficient_scope", outcome.refused.reason)
         case KeyReused():
             return _error(409, "key_reused", "this Idempotency-Key came with another body before")
+        case AlreadyChecked():
+            return _error(409, "conflict", "a request of the owner for this role is being checked")
         case AlreadyHeld() | AlreadyPending():
             return _error(409, "conflict", refusal_words(outcome) or "")
         case Refused():

@@ -279,6 +279,8 @@ def test_nobody_is_moved_into_the_access_of_somebody_else(stored: Site) -> None:
     assert refused.status_code == 403 and "sign out" in refused.text
     assert "set-cookie" not in refused.headers and "cara" not in refused.text.lower()
     assert visit(stored, mine).headers["x-access-user"] == "u0ana@example.com"
+    tossed = press(stored, pushed, Cookie=f"{NAME}=tossed; {NAME}={mine}")
+    assert tossed.status_code == 403 and "two sessions" in tossed.text
 
 
 def test_the_way_back_is_the_address_of_roles_toml(door: Site) -> None:
@@ -349,6 +351,9 @@ def test_another_site_cannot_open_a_websocket(door: Site) -> None:
     socket = {"Sec_Fetch_Mode": "websocket"}
     assert visit(door, cookie, Sec_Fetch_Site="same-site", **socket).status_code == 403
     assert visit(door, cookie, Sec_Fetch_Site="same-origin", **socket).status_code == 200
+    # Browsers of before 2023 name no mode, and send Origin.
+    assert visit(door, cookie, Origin="https://evil.example.com").status_code == 403
+    assert visit(door, cookie, Origin=SHOP_URL).status_code == 200
 
 
 def test_the_page_behind_does_not_receive_the_cookie(door: Site) -> None:

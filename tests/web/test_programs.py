@@ -93,6 +93,7 @@ def test_a_key_makes_one_request_however_often_it_is_posted(either: Site) -> Non
     assert error(post(either, program.secret, "k1", reason="else")) == (409, "key_reused")
     assert error(post(either, program.secret)) == (409, "conflict")
     assert error(post(either, program.secret, "k2")) == (409, "conflict")
+    assert error(read(either, program.secret, "%00")) == (404, "not_found")
 
 
 def test_posts_of_the_same_moment_with_one_key_make_one_request(
@@ -151,6 +152,7 @@ def test_an_owner_is_looked_up_first_and_the_program_reads_what_came_of_it(site:
     sent = [post(site, one.secret, "k", role=one.token.roles[0]) for one in asks]
     assert {(one.status_code, one.json()["state"]) for one in sent} == {(201, "checking")}
     assert post(site, asks[0].secret, "k").json() == sent[0].json()
+    assert error(post(site, asks[0].secret, "k2")) == (409, "conflict")
     over = a_program(made, LEA)
     lost = post(site, over.secret).json()["id"]
     revoke_api_token(made.world, EVE, over.token.id)
@@ -208,7 +210,10 @@ def test_a_body_of_another_form_is_refused(body: dict[str, object]) -> None:
 def test_limits_of_size_and_number(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     program = a_program(site.made)
     assert post(site, program.secret, reason="x" * 33_000).status_code == 413
-    assert error(post(site, program.secret, reason="x" * 3001)) == (400, "invalid_request")
+    for role in ("shop-admin", "shop-deploy"):
+        long = post(site, program.secret, role=role, reason="x" * 3001)
+        assert error(long) == (400, "invalid_request")
+    assert site.made.log("request:action:refused", "actor") == []
     assert error(post(site, program.secret, "k" * 201)) == (400, "invalid_request")
     monkeypatch.setattr("bot.operations.requests.request_access.MOST_REQUESTS", 1)
     id = post(site, program.secret).json()["id"]

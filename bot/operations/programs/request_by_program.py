@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bot.core.approval import Refused
+from bot.core.effects import ask_key
 from bot.core.eligibility import Ask
 from bot.core.model import Grant, Request, Source, is_recent
 from bot.core.programs import ApiRequest, ApiToken, Program
@@ -19,7 +20,7 @@ from bot.operations.requests.request_access import (
     Waiting,
     request_access,
 )
-from storage import grants, programs, requests
+from storage import grants, outbox, programs, requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +65,28 @@ class KeyReused:
 
 
 @dataclass(frozen=True, slots=True)
+class AlreadyChecked:
+    """A request of the owner for the role waits until Slack was asked. One is enough: the number of
+    those that wait is limited, and the owner needs it, too."""
+
+
+@dataclass(frozen=True, slots=True)
 class OutOfScope:
     """The token is not for this role. `refused` was recorded."""
 
     refused: Refused
 
 
-Outcome = RequestView | AlreadyHeld | AlreadyPending | Refused | OutOfScope | KeyReused | TokenOver
+Outcome = (
+    RequestView
+    | AlreadyHeld
+    | AlreadyPending
+    | AlreadyChecked
+    | Refused
+    | OutOfScope
+    | KeyReused
+    | TokenOver
+)
 
 
 def find_program(world: Context, secret: str) -> ApiToken | None:
@@ -96,6 +112,8 @@ def _request(world: Context, id: str, sent: Sent) -> Outcome:
         return _view(Snapshot(world), earlier) if earlier.digest == sent.digest else KeyReused()
     if sent.role not in token.roles:
         return _out_of_scope(world, token, sent)
+    if outbox.any_with_key(world.db, ask_key(token.owner, sent.role)):
+        return AlreadyChecked()
     program = Program(token.id, token.name, new_id("r"))
     ask = Ask(
         token.owner,
