@@ -1,10 +1,14 @@
 """Stores API tokens, with a hash instead of the token, and the requests that programs made."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
+from bot.core.audit import Event
 from bot.core.programs import ApiRequest, ApiToken
-from storage.database import Database
+from storage.database import Database, Reads
+
+TOKEN_EVENTS = (Event.PROGRAM_ADDED, Event.PROGRAM_REMOVED)
 
 _COLUMNS = "id, name, owner, roles, created_at, created_by, expires_at, revoked_at, revoked_by"
 _REQUEST_COLUMNS = "id, token_id, role, idempotency_key, digest, made_at, refused"
@@ -17,6 +21,22 @@ def add_token(db: Database, token: ApiToken, digest: str) -> None:
     )
     made = (token.created_at, token.created_by, token.expires_at)
     db.run(sql, token.id, token.name, token.owner, json.dumps(token.roles), *made, digest)
+
+
+def active(db: Reads, now: int) -> list[tuple[ApiToken, str]]:
+    """Returns the tokens that are active at `now`, each with its hash."""
+    sql = (
+        f"SELECT {_COLUMNS}, hash FROM api_tokens WHERE revoked_at IS NULL AND expires_at > ? ORDER"
+        " BY id"
+    )
+    return [(_token(tuple(row)), str(digest)) for *row, digest in db.rows(sql, now)]
+
+
+def recorded(db: Reads) -> Iterator[tuple[str, str, str]]:
+    """Streams event, subject and detail of every record about a token, oldest first."""
+    marks = ", ".join("?" * len(TOKEN_EVENTS))
+    sql = f"SELECT event, subject, detail FROM audit WHERE event IN ({marks}) ORDER BY seq"
+    return db.stream(sql, *TOKEN_EVENTS)
 
 
 def token_by_hash(db: Database, digest: str) -> ApiToken | None:

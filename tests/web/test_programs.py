@@ -145,6 +145,31 @@ def test_a_token_ends(site: Site) -> None:
     assert [actor for (actor,) in made.log("api:token:revoked", "actor")] == [EVE, "system"]
 
 
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "owner = 'U0BEN'",
+        'roles = \'["shop-admin", "shop-deploy"]\'',
+        "expires_at = expires_at + 60",
+        "hash = 'of another secret'",
+        "id = 'tinvented'",
+        "revoked_at = NULL",
+    ],
+)
+def test_verify_finds_a_token_that_somebody_wrote_into_the_database(
+    made: Made, forged: str
+) -> None:
+    token = a_program(made).token
+    if "revoked_at" in forged:
+        revoke_api_token(made.world, EVE, token.id)
+    assert made.verdict().is_intact
+    made.forged = True
+    with made.world.db.transaction():
+        made.world.db.run(f"UPDATE api_tokens SET {forged}")
+    (difference,) = made.verdict().differences
+    assert difference.what.endswith("no record says that it holds")
+
+
 def test_an_owner_is_looked_up_first_and_the_program_reads_what_came_of_it(site: Site) -> None:
     made = site.made
     made.clock.at += 120

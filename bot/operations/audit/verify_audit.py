@@ -14,6 +14,7 @@ from bot.core.plurals import counted
 from bot.core.retention import Archived, beginning
 from bot.operations._unit_of_work import Context
 from bot.operations.audit.changed_paths import changed_paths
+from bot.operations.audit.invented_api_tokens import invented_api_tokens
 from bot.operations.process.forget_old import MONTH
 from storage import anchors, archives, audit, delegations, preapprovals, ramps
 from storage.audit_stories import stories
@@ -91,8 +92,9 @@ def verify_audit(
 ) -> Verdict:
     """Finds an edited, deleted, inserted, reordered or cut-off record, a log that was changed
     before more was written, and requests, votes, delegations, pre-approvals, open onboardings,
-    grants, leases, tokens, browser sessions and certificates that differ from it; also a log, or a
-    whole database, that was put back to a copy older than an anchor. Raises StorageUnavailable.
+    grants, leases, tokens, active API tokens, browser sessions and certificates that differ from
+    it; also a log, or a whole database, that was put back to a copy older than an anchor. Raises
+    StorageUnavailable.
 
     Reads everything as it was at one moment, and blocks no writer.
     """
@@ -255,6 +257,7 @@ def _compared(verdict: Verdict, view: Reads, now: int, archived: Archived | None
             *_invented_preapprovals(view, verdict.records, now),
             *_invented_ramps(view, verdict.records),
             *changed_paths(view),
+            *invented_api_tokens(view, verdict.records, now),
         )
         for invented in rows:
             count += 1

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from bot.core.approval import Refused
 from bot.core.audit import Event, rfc3339
+from bot.core.browser_access import short_hash
 from bot.core.eligibility import find_role, may_ask_at_all
 from bot.core.programs import ApiToken, check_life, check_name
 from bot.operations._leads_only import leads_only
@@ -55,6 +56,7 @@ def create_api_token(world: Context, by: str, wanted: Wanted) -> Created | Refus
             program=token.name,
             roles=list(token.roles),
             expires_at=rfc3339(token.expires_at),
+            hash=short_hash(digest_of(secret)),
         )
         facts = {"owner": token.owner, "roles": list(token.roles), "until": token.expires_at}
         u.notify_leads("api_token_created", by=by, program=token.name, **facts)
