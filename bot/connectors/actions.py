@@ -7,12 +7,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote
 
-from bot.core.parameters import substitute
+from bot.core.parameters import places, substitute
 
 
 def fill_encoded(action: str, values: Mapping[str, str]) -> str:
     """The action with values that are percent-encoded, except for the unreserved characters of RFC
-    3986 section 2.3: they can't end the place in which they stand."""
+    3986 section 2.3: they can't end the place in which they stand. Raises ValueError for a value of
+    dots only, which in a path means another place."""
+    for name in places(action):
+        if not values[name].strip("."):
+            raise ValueError(f"“{values[name]}” can't be part of an action")
     return substitute(action, values, lambda value: quote(value, safe=""))
 
 

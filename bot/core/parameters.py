@@ -23,6 +23,12 @@ FIELD = "parameter:"
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,30}", re.ASCII)
 _PLACE = re.compile(r"\{([a-z][a-z0-9_]{0,30})\}", re.ASCII)
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
+"""Characters that count as printable and show nothing: fillers, blank patterns and variation
+selectors (Unicode, Default_Ignorable_Code_Point)."""
+
 _MEANT_AS_PLACE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -104,6 +110,7 @@ def is_plain(value: str) -> bool:
     return (
         0 < len(value) <= LONGEST
         and value.isprintable()
+        and not _UNSEEN.search(value)
         and value == value.strip()
         and value == normalize("NFKC", value)
         and all(each.isascii() or decimal(each, None) is None for each in value)

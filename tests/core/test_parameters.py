@@ -71,7 +71,8 @@ def test_a_value_that_the_role_does_not_take_is_refused(values: dict[str, str]) 
 
 
 @pytest.mark.parametrize(
-    "value", ["\u0664\u0667", "4711\n", "a\x00", "x" * 101, "\ufb01", "\u202ea"]
+    "value",
+    ["\u0664\u0667", "4711\n", "a\x00", "x" * 101, "\ufb01", "\u202ea", "a\u1160", "a\ufe0f"],
 )
 def test_no_pattern_lets_a_value_through_that_can_be_mistaken(value: str) -> None:
     role = a_policy(
@@ -93,6 +94,8 @@ def test_a_role_without_parameters_takes_no_values() -> None:
 def test_scopes_get_encoded_values() -> None:
     values = {"a": "x y/:*%\u00e9-._~{a}"}
     assert fill_encoded("all:{a}", values) == "all:x%20y%2F%3A%2A%25%C3%A9-._~%7Ba%7D"
+    with pytest.raises(ValueError):
+        fill_encoded("customers/{a}/orders", {"a": ".."})
 
 
 FILLED = {

@@ -3,6 +3,7 @@ real database."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection
@@ -61,6 +62,13 @@ def test_a_request_with_a_body_goes_through_too(door: httpx2.Client, made: Made)
     token = made.a_token(made.a_grant())
     assert door.post("/orders", headers=bearer(token), content=b"x" * 100_000).status_code == 200
     assert door.post("/orders", content=b"x" * 100_000).status_code == 401
+
+
+def test_the_program_of_the_client_is_recorded(door: httpx2.Client, made: Made) -> None:
+    headers = bearer(made.a_token(made.a_grant())) | {"User-Agent": "curl/8.7.1"}
+    assert door.get("/", headers=headers).status_code == 200
+    ((detail,),) = made.log("grant:use:first", "detail")
+    assert json.loads(detail)["agent"] == "curl/8.7.1"
 
 
 def test_the_page_closes_the_second_the_grant_ends(door: httpx2.Client, made: Made) -> None:
