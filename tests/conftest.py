@@ -89,9 +89,9 @@ LONGEST = (
 )
 """The tests that take longest and mostly wait, in this order; the others use the processor all the
 time."""
-ONE_WORKER = ("tests/browser/", "tests/connectors/test_postgres")
+ONE_WORKER = ("tests/browser/test_tour", "tests/browser/", "tests/connectors/test_postgres")
 """Files that share something that takes long to start: a browser with the demo, and a PostgreSQL
-with passwords."""
+with passwords. The guided tour, which takes as long as half of the others, has its own."""
 
 
 def _place(item: pytest.Item) -> int:

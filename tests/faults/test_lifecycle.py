@@ -172,7 +172,7 @@ def test_edit_gives_less_and_never_more(company: Company) -> None:
     assert [(seconds, json.loads(actions)) for seconds, actions in found] == [
         (1800, ["orders:read"])
     ]
-    assert "Given for 30m" in company.card_text(request)
+    company.wait_card(request, "Given for 30m")
 
 
 def test_a_quorum_counts_people_and_not_presses(company: Company) -> None:
@@ -251,7 +251,7 @@ def test_a_role_with_renewal_approval_asks_again(company: Company) -> None:
     assert company.ben.click(company.card(request), "Approve").ok
     who.wait_dm("Renewed")
     assert company.rows("SELECT ends_at FROM grants WHERE id = ?", grant)[0][0] > before + 3000
-    assert "Approved by" in company.card_text(request)
+    company.wait_card(request, "Approved by")
 
 
 def test_access_ends_on_time_and_a_reminder_came_before(company: Company) -> None:

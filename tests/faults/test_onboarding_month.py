@@ -81,7 +81,7 @@ def test_the_first_month_of_a_newcomer(month: Month) -> None:
     until(lambda: month.roles(ola) == [("reports-read", "active")])
     assert company.check(company.token(ola, "reports-read"), "reports") == 200
     posted = company.rows("SELECT id FROM requests WHERE requester = ?", ola.id)[0][0]
-    assert "onboarding: engineer, stage 1" in company.card_text(posted)
+    company.wait_card(posted, "onboarding: engineer, stage 1")
 
     # A renewal and a denial, like everybody's.
     month.pass_time(2 * DAY)
