@@ -70,6 +70,14 @@ def test_a_workflow_pins_its_actions_and_has_no_rights_of_its_own(name: str) -> 
     )
 
 
+def test_a_job_that_signs_or_publishes_runs_no_package_without_a_hash() -> None:
+    jobs = read_yaml(".github/workflows/release.yml")["jobs"]
+    signs = [job for job in jobs.values() if "write" in job.get("permissions", {}).values()]
+    steps = [step.get("run", "") for job in signs for step in job["steps"]]
+    lines = [line for step in steps for line in step.splitlines() if "pip install" in line]
+    assert len(signs) >= 3 and [line for line in lines if "--require-hashes" not in line] == []
+
+
 def test_the_tests_run_on_every_python_that_the_package_permits_with_both_sets_of_versions() -> (
     None
 ):
