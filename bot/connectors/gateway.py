@@ -76,7 +76,10 @@ def _wrong_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.path not in ("", "/"):
         return "must be a scheme and a host only, without a path: the cookie is for the whole host"
-    return "" if url == url.lower() else "must be in lower case"
+    if url != url.lower():
+        return "must be in lower case"
+    host = parts.hostname or ""
+    return "" if ":" in host or _HOST.fullmatch(host) else f"{quoted(host)} is not a host"
 
 
 def _lint(systems: Sequence[Written]) -> Iterator[Warned]:
@@ -96,6 +99,8 @@ def _wrong_scope(action: str) -> str:
         else f"{quoted(action)} is not a scope: no spaces, quotes or backslashes"
     )
 
+
+_HOST = re.compile(r"[a-z0-9._-]+")
 
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3: scope-token
 

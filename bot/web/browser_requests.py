@@ -23,7 +23,7 @@ _BLANKS = " \t"
 """The only blanks around a cookie's name. `str.strip` would also remove others, with which a
 sibling domain could imitate the prefix."""
 
-_HOST = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:]+\]")
+_HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:]+\]")
 
 
 class SessionCookie(NamedTuple):
@@ -81,14 +81,21 @@ def is_same_origin(scope: Scope, browser_url: str) -> bool:
     if sites:
         return sites == ["same-origin"]
     origins = header_values(scope, b"origin")
-    return len(origins) == 1 and _place(origins[0]) == _place(browser_url)
+    return len(origins) == 1 and _is_place(origins[0], browser_url)
 
 
 def is_at(scope: Scope, browser_url: str) -> bool:
     """Whether the request was sent to that address, as its one `Host` says."""
     hosts = header_values(scope, b"host")
     scheme = urlsplit(browser_url).scheme
-    return len(hosts) == 1 and _place(f"{scheme}://{hosts[0]}") == _place(browser_url)
+    return len(hosts) == 1 and _is_place(f"{scheme}://{hosts[0]}", browser_url)
+
+
+def _is_place(origin: str, browser_url: str) -> bool:
+    """Whether both are the same origin. A text that is none, such as `null`, is the same as
+    nothing."""
+    place = _place(origin)
+    return place is not None and place == _place(browser_url)
 
 
 def _place(origin: str) -> tuple[str, str, int] | None:

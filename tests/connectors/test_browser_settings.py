@@ -16,6 +16,7 @@ WRONG = [
     ({"browser": True, "url": "https://me@shop.example.com"}, "user name"),
     ({"browser": True, "url": "https://Shop.example.com"}, "lower case"),
     ({"browser": True, "url": "shop.example.com"}, "https://"),
+    ({"browser": True, "url": "https://*.example.com"}, "not a host"),
 ]
 
 
@@ -25,6 +26,6 @@ def test_a_wrong_address_is_an_error(settings: dict[str, object], word: str) -> 
     assert key == "url" and word in said
 
 
-@pytest.mark.parametrize("url", ["https://shop.example.com/", "http://127.0.0.1:8080"])
+@pytest.mark.parametrize("url", ["https://shop_1.example.com/", "https://[::1]", "http://127.0.0.1:8080"])
 def test_an_address_is_a_scheme_and_a_host(url: str) -> None:
     assert list(KIND.wrong_settings({"browser": True, "url": url})) == []

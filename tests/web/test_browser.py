@@ -385,6 +385,10 @@ def test_an_origin_is_compared_as_a_whole() -> None:
     assert is_same_origin(from_("origin", "https://shop.example.com:443"), SHOP_URL)
     for other in ("null", "", "http://shop.example.com", f"{SHOP_URL}.evil.com", f"{SHOP_URL}:444"):
         assert not is_same_origin(from_("origin", other), SHOP_URL)
+    for address in ("https://shop_1.example.com", "https://*.example.com"):
+        assert not is_same_origin(from_("origin", "null"), address)
+        assert not is_at(from_("host", "*.evil.com"), address)
+    assert is_at(from_("host", "shop_1.example.com"), "https://shop_1.example.com")
     assert is_at(from_("host", "Shop.example.com:443"), SHOP_URL)
     for other in ("shop.example.com:80", "shop.example.com@evil.com", "shop.example.com/x"):
         assert not is_at(from_("host", other), SHOP_URL)
