@@ -26,6 +26,8 @@ def test_a_wrong_address_is_an_error(settings: dict[str, object], word: str) -> 
     assert key == "url" and word in said
 
 
-@pytest.mark.parametrize("url", ["https://shop_1.example.com/", "https://[::1]", "http://127.0.0.1:8080"])
+@pytest.mark.parametrize(
+    "url", ["https://shop_1.example.com/", "https://[::1]", "http://127.0.0.1:8080"]
+)
 def test_an_address_is_a_scheme_and_a_host(url: str) -> None:
     assert list(KIND.wrong_settings({"browser": True, "url": url})) == []
