@@ -327,9 +327,11 @@ class UnitOfWork(Snapshot):
         if actor == SYSTEM:
             self.entries.append(entry)
         else:
-            facts = {"source": self.world.source, "action": "several", "why": MANY}
+            facts = {**self.world.origin, "action": "several", "why": MANY}
             beyond = Entry(Event.ACTION_REFUSED, actor, detail=facts)
-            self.entries += counted(self.db, self.now, f"refused {actor}", entry, beyond)
+            # A program's refusals must not hide those of its owner.
+            caller = f"refused {actor} {self.world.token}"
+            self.entries += counted(self.db, self.now, caller, entry, beyond)
         return refused
 
     def do(self, *effects: Effect) -> None:

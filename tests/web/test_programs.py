@@ -15,12 +15,14 @@ import pytest
 
 from bot.core.approval import Refused
 from bot.core.effects import Kind
+from bot.core.eligibility import Ask
 from bot.operations.idempotency import do_together
 from bot.operations.programs.create_api_token import Created, Wanted, create_api_token
 from bot.operations.programs.request_by_program import RequestView, Sent, request_by_program
 from bot.operations.programs.revoke_api_token import Revoked, revoke_api_token
 from bot.operations.requests.answer_waiting import answer_waiting, give_up_waiting
 from bot.operations.requests.describe_request import describe_request
+from bot.operations.requests.request_access import request_access
 from bot.operations.requests.withdraw_request import withdraw_request
 from bot.web import programs
 from bot.web.json_body import Wrong
@@ -250,6 +252,19 @@ def test_limits_of_size_and_number(site: Site, monkeypatch: pytest.MonkeyPatch) 
     other = build_site(site.made)
     assert read(other, program.secret, id).status_code == 200
     assert error(read(other, program.secret, id)) == (429, "too_many_requests")
+
+
+def test_refusals_of_a_program_hide_none_of_its_owner(site: Site) -> None:
+    made = site.made
+    programs = [a_program(made), a_program(made)]
+    for program in programs:
+        for number in range(30):
+            post(site, program.secret, role=f"role-{number}")
+    request_access(made.world, Ask(ANA, "role-1", "by hand"))
+    refused = [json.loads(str(d)) for (d,) in made.log("request:action:refused", "detail")]
+    of = [[each for each in refused if each.get("token") == p.token.id] for p in programs]
+    assert [len(each) for each in of] == [21, 21]
+    assert [each["source"] for each in refused if "token" not in each] == ["slack"]
 
 
 def test_the_commands_of_the_docs_ask_and_read(site: Site) -> None:
