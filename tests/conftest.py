@@ -23,7 +23,7 @@ from tests.factories import GROUPS, Made, make_world
 from tests.first_look import Slack, Start
 from tests.full_disk import NO_DISK, SmallDisk, mount, unmount
 from tests.postgres import Postgres
-from tests.readme import PORT_TAKEN
+from tests.readme import FIRST_HOUR, PORT_TAKEN
 
 NO_POSTGRES = "PostgreSQL could not be started"
 MISSED = {
@@ -211,9 +211,14 @@ def running(harness: DeliveryHarness) -> Iterator[DeliveryHarness]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Reports when a whole part of the suite did not run."""
+    """Reports when a whole part of the suite did not run, and how long the steps of the first hour
+    took."""
     reasons = {str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])}
     for reason in sorted(reasons):
         for why, missed in MISSED.items():
             if why in reason:
                 terminalreporter.write_line(f"WARNING: {reason}. {missed}", red=True, bold=True)
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            if name == FIRST_HOUR:
+                terminalreporter.write_line(f"{name}: {value}")

@@ -1,7 +1,7 @@
-"""Runs the commands of the README and of docs/running.md, exactly as their marked blocks have them.
-A block is marked by a comment in the line above it: `<!-- tested: NAME -->`. Only three things
-differ from an operator's work: the tokens and the address of the database are written into `.env`;
-pip finds the dependencies in the environment of the tests instead of a registry
+"""Runs the commands of the README and of the pages in docs/, exactly as their marked blocks have
+them. A block is marked by a comment in the line above it: `<!-- tested: NAME -->`. Only three
+things differ from an operator's work: the tokens and the address of the database are written into
+`.env`; pip finds the dependencies in the environment of the tests instead of a registry
 (`an_empty_folder`); SLACK_API_URL leads to the sandbox instead of Slack."""
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PORT_TAKEN = "a port that the README names is taken"
-PAGES = ("README.md", "docs/running.md")
+FIRST_HOUR = "First hour"
+"""The property of a test with the duration of each step, which the summary prints."""
+PAGES = ("README.md", "docs/running.md", "docs/deploy.md")
 MARKED = re.compile(r"^<!-- tested: ([\w ]+) -->\n```sh\n(.*?)^```$", re.M | re.S)
 NOT_COPIED = shutil.ignore_patterns(
     ".*", "__pycache__", "*.egg-info", "dist", "build", "tests", "bench", "images"
@@ -44,11 +47,20 @@ class Folder:
     def __init__(self, at: Path, environ: dict[str, str]) -> None:
         self.at, self.environ = at, environ
         self.path = environ["PATH"]
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Adds the duration of this step to `seconds`."""
+        began = time.monotonic()
+        yield
+        self.seconds[step] = self.seconds.get(step, 0) + time.monotonic() - began
 
     def run(self, name: str, typed: str = "") -> str:
         """Runs a block as written, and returns its output; `typed` are the answers to its
         questions."""
-        return self._shell(BLOCKS[name], typed)
+        with self.timed(name):
+            return self._shell(BLOCKS[name], typed)
 
     def _shell(self, commands: str, typed: str = "") -> str:
         done = subprocess.run(
@@ -63,15 +75,16 @@ class Folder:
         assert done.returncode == 0, f"{commands}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
-    def install(self, packages: Path) -> None:
-        """Runs the block that installs; after its first line, which makes the environment, it adds
+    def install(self, packages: Path, name: str = "install") -> None:
+        """Runs a block that installs; after its first line, which makes the environment, it adds
         the path of the dependencies there."""
-        first, activate, *rest = BLOCKS["install"].splitlines()
+        first, activate, *rest = BLOCKS[name].splitlines()
         assert (first, activate) == ("python3 -m venv venv", ". venv/bin/activate")
-        self._shell(first)
-        (site,) = self.at.glob("venv/lib/python3*/site-packages")
-        (site / "dependencies.pth").write_text(f"{packages}\n")
-        self._shell("\n".join([activate, *rest]))
+        with self.timed(name):
+            self._shell(first)
+            (site,) = self.at.glob("venv/lib/python3*/site-packages")
+            (site / "dependencies.pth").write_text(f"{packages}\n")
+            self._shell("\n".join([activate, *rest]))
         self.activate()
 
     def activate(self) -> None:
@@ -111,18 +124,22 @@ class Folder:
         return "".join(path.read_text() for path in sorted(self.at.glob("*.log")))
 
 
-def an_empty_folder(tmp: Path) -> tuple[Folder, Path]:
-    """A folder with the repository in it as `access-bot`, and the folder with the dependencies;
-    both are made if missing. The dependencies are links to everything that is installed for the
-    tests, except access-bot itself, which comes only from the repository. pip's own configuration
-    forbids a registry."""
+def an_empty_folder(tmp: Path, wheel: bool = False) -> tuple[Folder, Path]:
+    """A folder with the repository in it as `access-bot`, or only its wheel, and the folder with
+    the dependencies; both are made if missing. The dependencies are links to everything that is
+    installed for the tests, except access-bot itself, which comes only from that folder. pip's own
+    configuration forbids a registry."""
     at, home, tools, packages = (tmp / name for name in ("folder", "home", "tools", "packages"))
     empty = Folder(at, {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(home)})
     if at.exists():
         return empty, packages
     for folder in (at, home / ".config" / "pip", tools, packages):
         folder.mkdir(parents=True)
-    shutil.copytree(ROOT, at / "access-bot", ignore=NOT_COPIED)
+    if wheel:
+        build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(at)]
+        subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    else:
+        shutil.copytree(ROOT, at / "access-bot", ignore=NOT_COPIED)
     for place in {Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}:
         for entry in place.iterdir():
             if not re.search(r"access_bot|^__|\.pth$|^pip", entry.name):

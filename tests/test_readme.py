@@ -20,7 +20,7 @@ import pytest
 from bot.sandbox import Sandbox, running_sandbox
 from tests.faults.running_bot import parts
 from tests.postgres import Postgres
-from tests.readme import PORT_TAKEN, Folder, an_empty_folder, is_free
+from tests.readme import PORT_TAKEN, ROOT, Folder, an_empty_folder, is_free
 from tests.waiting import until
 from tests.web.proxies import a_proxy
 
@@ -48,12 +48,19 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     return folder
 
 
-@pytest.fixture
-def folder(installed: Folder) -> Iterator[Folder]:
-    """The installed folder without other files, while nobody else uses the documents' ports."""
+@contextmanager
+def documented_ports() -> Iterator[None]:
+    """Holds the documents' ports, so that no other test uses them. Skips if one is taken."""
     with alone(Path(tempfile.gettempdir()) / "access-bot-ports.lock"):
         if taken := [port for port in PORTS if not is_free(port)]:
             pytest.skip(f"{PORT_TAKEN}: {taken[0]}")
+        yield
+
+
+@pytest.fixture
+def folder(installed: Folder) -> Iterator[Folder]:
+    """The installed folder without other files, while nobody else uses the documents' ports."""
+    with documented_ports():
         yield installed
         for path in installed.at.iterdir():
             if path.is_file():
@@ -71,8 +78,8 @@ def alone(path: str | Path) -> Iterator[None]:
 
 @contextmanager
 def a_workspace(folder: Folder, mode: str) -> Iterator[Sandbox]:
-    """Steps 2 to 4: the files, the app from the manifest, and its tokens in `.env`. The answers are
-    the defaults, except for the approvers."""
+    """Steps 2 and 3: the files, the app from the manifest, and its tokens in `.env`. All answers
+    but the one about approvers are the defaults."""
     folder.run(f"init {mode}", "\n" * QUESTIONS[mode] + "@db-leads\n\n")
     manifest = json.loads((folder.at / "manifest.json").read_text())
     with running_sandbox(manifest=manifest) as sandbox:
@@ -81,15 +88,26 @@ def a_workspace(folder: Folder, mode: str) -> Iterator[Sandbox]:
         own = "SLACK_APP_TOKEN" if mode == "socket" else "SLACK_SIGNING_SECRET"
         folder.fill_in(**{name: sandbox.environment[name] for name in ("SLACK_BOT_TOKEN", own)})
         folder.environ["SLACK_API_URL"] = sandbox.environment["SLACK_API_URL"]
-        assert "is valid" in folder.run("check")
         yield sandbox
 
 
+def checked(folder: Folder) -> None:
+    assert "is valid" in folder.run("check")
+
+
 def examined(folder: Folder, *warnings: str) -> None:
-    """The doctor finds no failure, and no other warning than this."""
+    """The doctor finds no failure, and no other warning than these."""
     said = folder.run("doctor").splitlines()
     assert not [line for line in said if line.startswith("FAIL")]
-    assert [line for line in said if line.startswith("warn")] == list(warnings), "\n".join(said)
+    found = [line for line in said if line.startswith("warn")]
+    assert len(found) == len(warnings), "\n".join(said)
+    assert all(warning in line for warning, line in zip(warnings, found, strict=True)), found
+
+
+def expected_warning() -> str:
+    """The warning of the doctor before the first start, as the README has it."""
+    (text,) = re.findall(r"expect one warning: `(.+?)`", (ROOT / "README.md").read_text())
+    return str(text)
 
 
 def ready(port: int) -> bool:
@@ -131,8 +149,8 @@ def quiet(folder: Folder) -> None:
 @pytest.mark.parametrize("mode", ["socket", "http"])
 def test_run_as_the_readme_says(folder: Folder, mode: str, tmp_path: Path) -> None:
     with a_workspace(folder, mode) as sandbox:
-        advice = "`access-bot run` or `access-bot migrate` creates it"
-        examined(folder, f"warn  database: access.db does not exist yet: {advice}")
+        checked(folder)
+        examined(folder, expected_warning())
         with folder.start("run") as (process,):
             until(lambda: process.poll() is not None or ready(PORTS[0]))
             assert process.poll() is None, folder.logs()
@@ -148,6 +166,7 @@ def test_web_and_worker_as_the_docs_say(
 ) -> None:
     with ExitStack() as stack:
         sandbox = stack.enter_context(a_workspace(folder, mode))
+        checked(folder)
         url = stack.enter_context(postgres.a_database("template0"))
         folder.run("install postgres")
         folder.run("configure postgres")
