@@ -79,7 +79,7 @@ def _life(world: Context, expires: str) -> int:
 @json_option
 @limit_option(1000)
 def list_(as_json: bool, limit: int) -> None:
-    """List tokens, newest first, also those that are over."""
+    """List all tokens, newest first."""
     with opened("api-tokens") as base:
         found, now = list_api_tokens(base.world, limit), base.world.now()
         if as_json:
@@ -97,7 +97,7 @@ def list_(as_json: bool, limit: int) -> None:
 def revoke(token: str, yes: bool) -> None:
     """Revoke TOKEN, given by its id.
 
-    Its pending requests are withdrawn. Access that it was given stays: `access-bot grants revoke`
+    Its pending requests are withdrawn. Access that it got stays: `access-bot grants revoke`
     ends it.
     """
     with opened("api-tokens") as base:

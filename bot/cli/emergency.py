@@ -96,7 +96,7 @@ def _refusal(outcome: AlreadyHeld | AlreadyPending | Waiting | Refused, name: st
             grant = outcome.grant
             return f"{name} has {grant.role} already, until {utc(grant.ends_at)} ({grant.id})."
         case AlreadyPending():
-            return f"{name} has already called it: {outcome.request.id} waits for one press."
+            return f"{name} has already asked for it: {outcome.request.id} waits for one press."
     return "It is not known who may take this role."
 
 

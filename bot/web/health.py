@@ -75,7 +75,7 @@ class Readiness:
             checks = await to_thread.run_sync(self._ready, limiter=self._limiter)
         except Exception:
             if (left_out := self._often.due("readiness")) is not None:
-                log.exception("the readiness of this process can't be told%s", left_out)
+                log.exception("the readiness of this process is unknown%s", left_out)
             checks = [("readiness", False, "can't be determined; see the log")]
         is_ready = all(well or words == STARTING for _, well, words in checks)
         states = {name: "well" if well else words for name, well, words in checks}

@@ -476,7 +476,7 @@ def test_when_no_lead_can_be_told_the_holder_is_asked_to_and_the_log_and_a_metri
     assert "The leads have not been notified yet: please tell one." in office.dms("ana")[-1]
     counted = count_state(office.made.world)
     assert (counted.failing, counted.unreachable) == ({SECURITY: "is_archived"}, True)
-    assert re.search(r"ERROR .*no lead can be told", caplog.text)
+    assert re.search(r"ERROR .*no lead can be notified", caplog.text)
 
 
 @pytest.mark.parametrize("leads", [[], ["U0GONE"]], ids=["nobody", "one who left"])

@@ -150,7 +150,7 @@ def forward_refused_notes(
             forward_to_leads(u, work, error)
         elif leads_unreachable(u):
             log.error(
-                "no lead can be told: the security channel and each direct message are refused"
+                "no lead can be notified: the security channel and each direct message are refused"
                 " (%s)",
                 error,
             )

@@ -141,7 +141,7 @@ def _needs_lookup(world: Context, owner: str) -> bool:
 def _out_of_scope(world: Context, token: ApiToken, sent: Sent) -> OutOfScope:
     refused = Refused(
         f"The token of {token.name} is not for “{sent.role[:60]}”. It is for"
-        f" {', '.join(token.roles)}; a lead can create another one.",
+        f" {', '.join(token.roles)}; an operator can create another one.",
         "role",
     )
     with unit(world) as u:

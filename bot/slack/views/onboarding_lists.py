@@ -39,7 +39,7 @@ def ramp_list(views: Sequence[RampView], reader: str) -> Message:
             paragraph(["No onboarding is running. ", bold(f"{slash()} onboard"), " plans one."]),
         )
     shown, missing = fit([row(view, True, reader) for view in views], MESSAGE_BLOCKS - 3, 11_000)
-    more = [paragraph([f"{missing} more are in your Home of this app."])] if missing else []
+    more = [paragraph([f"{missing} more are in App Home."])] if missing else []
     return message(f"Onboardings: {len(views)}.", header("Onboardings"), *shown, *more)
 
 

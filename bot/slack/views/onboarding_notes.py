@@ -74,7 +74,7 @@ def _welcome(view: RampView, number: int, reader: str) -> Message:
         *bulleted("What comes next:", later[:MOST_LINES]),
         paragraph(
             ["Each access ends automatically, and a message reminds you before. ", *_needs_more()],
-            ["Your Home in this app shows all of it, ", *until_end(ramp), "."],
+            ["App Home shows all of it, ", *until_end(ramp), "."],
         ),
     )
 
