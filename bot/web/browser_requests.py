@@ -20,8 +20,8 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _PORTS = {"http": 80, "https": 443}
 _BLANKS = " \t"
-"""The only blanks around a cookie's name. `str.strip` would also remove others, with which a
-sibling domain could imitate the prefix."""
+"""The only blanks around a cookie. `str.strip` would also remove others, with which a sibling
+domain could imitate the prefix."""
 
 _HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:]+\]")
 
@@ -43,12 +43,13 @@ def cookie_name(browser_url: str) -> str:
 
 def session_cookie(scope: Scope, name: str) -> SessionCookie:
     """Splits the request's cookies into ours and others. A browser sends the name once; HTTP/2 may
-    spread cookies over several headers."""
+    spread cookies over several headers. Only spaces may be before the name, as browsers write it:
+    that is also the only form that the snippet for Caddy takes out."""
     secrets, others = [], []
     for header in header_values(scope, b"cookie"):
         for pair in header.split(";"):
             key, equals, value = pair.partition("=")
-            if equals and key.strip(_BLANKS) == name:
+            if equals and key.lstrip(" ") == name:
                 secrets.append(value.strip(_BLANKS))
             elif pair.strip(_BLANKS):
                 others.append(pair.strip(_BLANKS))
