@@ -9,7 +9,9 @@ from functools import cache
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
+from botocore.loaders import create_loader
 
 from bot.connectors.aws import connector
 from bot.connectors.base import AccessInstructions, Checks, Connector, ConnectorDeps, Shows
@@ -34,6 +36,10 @@ def front() -> Iterator[Aws]:
         yield server
 
 
+LOADED = create_loader()
+"""botocore's description of AWS. Each session would search hundreds of folders for it again."""
+
+
 @cache
 def straight(port: int) -> tuple[Any, Any]:
     """A client of moto itself, kept because it takes longer to make than a call."""
@@ -53,6 +59,7 @@ class TestAws(Contract, SharedContract):
         for name, value in known.items():
             monkeypatch.setenv(f"AWS_{name}", value)
         monkeypatch.setattr(connector, "PAUSES", (0.0,) * 8)
+        monkeypatch.setattr(botocore.session, "create_loader", lambda _: LOADED)
 
     @pytest.fixture
     def server(self, front: Aws, _environment: None) -> Aws:
