@@ -83,18 +83,27 @@ def paths(value: Any) -> Iterator[tuple[Any, ...]]:
         yield from ((name, *rest) for rest in paths(each))
 
 
+def is_ours(name: str, sample: Any) -> bool:
+    """Whether a listener takes it: everything but the events to which we don't subscribe."""
+    return not name.startswith("events/") or sample.get("event", {}).get("type") in EVENTS
+
+
+FIRST_OTHER = next(name for name, sample in SAMPLES.items() if not is_ours(name, sample))
+
+
 def spoilt(name: str, sample: Any) -> Iterator[Any]:
     """The sample as it is, with ids, without each of its keys, and with a wrong value in the place
-    of each. Of events to which we don't subscribe, only the envelope and the event's own keys; of
-    the message of a press, not the thousand places in its blocks, which no listener reads."""
-    ours = not name.startswith("events/") or any(
-        sample.get("event", {}).get("type") == event for event in EVENTS
-    )
+    of each. Of events to which we don't subscribe, only the event's own keys, and of the first of
+    them those of the envelope, which is the same for all; of the message of a press, not the
+    thousand places in its blocks, which no listener reads."""
+    ours = is_ours(name, sample)
     whole = filled(sample)
     yield sample
     yield whole
     for number, path in enumerate(paths(whole)):
         if not ours and (len(path) > 2 or path[0] == "authorizations"):
+            continue
+        if not ours and path[0] != "event" and name != FIRST_OTHER:
             continue
         if path[0] in ("message", "original_message") and len(path) > 2:
             continue
