@@ -40,6 +40,8 @@ timezone = <timezone>
 [systems.shop-admin]
 connector = "gateway"
 secret = "${SHOP_ADMIN_SECRET}"
+# browser = true   # people get in with a browser, too: docs/gateways.md#a-browser
+# url = "https://shop-admin.example.com"   # scheme and host at which a browser finds the page
 
 [roles.shop-admin]
 title = "Shop admin, read and refund"

@@ -225,7 +225,8 @@ def _next_steps(answers: Answers) -> str:
             "2. Put into .env: the Bot User OAuth Token (xoxb-…, OAuth & Permissions), and",
             f"   {other}.",
             "3. Edit roles.toml: your system and its roles. `access-bot check` finds mistakes.",
-            f"4. Invite the bot: type /invite @{answers['app-name']} in {channels}.",
+            f"4. Make the channels {channels} if they are new, and type",
+            f"   /invite @{answers['app-name']} in each.",
             "5. Run `access-bot doctor`, then `access-bot run`.",
         ]
     )

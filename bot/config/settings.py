@@ -201,7 +201,7 @@ def _missing(
     if not bot and (Need.SLACK in need or http):
         yield _unset("SLACK_BOT_TOKEN", "the Bot User OAuth Token of the app, xoxb-…")
     if not app and not signing and (Need.EVENTS in need or http):
-        hint = "needed for HTTP mode; set SLACK_APP_TOKEN for Socket Mode"
+        hint = "for Socket Mode set SLACK_APP_TOKEN (xapp-…) instead; HTTP mode needs it"
         yield _unset("SLACK_SIGNING_SECRET", hint, "SLACK_APP_TOKEN")
     if not values["secret_keys"] and Need.KEYS in need:
         yield _unset("ACCESS_SECRET_KEYS", _NEW_KEY)
