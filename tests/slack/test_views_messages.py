@@ -981,6 +981,11 @@ ANSWERS: dict[str, tuple[str, dict[str, object], str]] = {
     "asked, and gone": ("asked", {"request": "r1"}, "no longer exists"),
     "text": ("text", {"text": "The chain is whole."}, "The chain is whole."),
     "decided, and gone": ("already_decided", {"request": "r1"}, "no longer exists"),
+    "a token": (
+        "token_in_your_name",
+        {"program": "ci", "roles": ["a", "b"], "until": 1_790_000_000},
+        "The program ci may ask for a, b in your name until 21 Sep 2026 14:13 UTC.",
+    ),
 }
 
 

@@ -73,7 +73,7 @@ def test_a_program_asks_waits_and_sees_the_end(site: Site) -> None:
         program.token.id,
         "deploy-job",
     )
-    assert made.work() == ["notify_security", "answer", "post_approval"]
+    assert made.work() == ["notify_security", "answer", "answer", "post_approval"]
     card = describe_request(made.world, id)
     assert card is not None
     grant = made.start(made.a_started(card.request, BEN))

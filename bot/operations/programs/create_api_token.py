@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from bot.core import effects
 from bot.core.approval import Refused
 from bot.core.audit import Event, rfc3339
 from bot.core.browser_access import short_hash
@@ -58,8 +59,9 @@ def create_api_token(world: Context, by: str, wanted: Wanted) -> Created | Refus
             expires_at=rfc3339(token.expires_at),
             hash=short_hash(digest_of(secret)),
         )
-        facts = {"owner": token.owner, "roles": list(token.roles), "until": token.expires_at}
-        u.notify_leads("api_token_created", by=by, program=token.name, **facts)
+        facts = {"program": token.name, "roles": list(token.roles), "until": token.expires_at}
+        u.notify_leads("api_token_created", by=by, owner=token.owner, **facts)
+        u.do(effects.answer(token.owner, "", "token_in_your_name", **facts))
         return Created(token, secret)
 
 

@@ -475,6 +475,26 @@ def _asked_by_program(facts: Facts, card: RequestCard | None, now: int) -> Messa
     )
 
 
+def _token_in_your_name(facts: Facts, card: RequestCard | None, now: int) -> Message:
+    """To the owner of a new API token."""
+    program, roles = str(facts["program"]), facts["roles"]
+    return message(
+        f"The program {escape(clean(program, 60))} may ask for access in your name.",
+        paragraph(
+            [
+                "The program ",
+                bold(program, 60),
+                " may ask for ",
+                *listing([str(role) for role in roles] if isinstance(roles, list) else [], 300),
+                " in your name until ",
+                date(int(str(facts["until"]))),
+                ". The access that it gets is yours, and you get a message of each request.",
+            ],
+            ["If you don't expect that, tell a lead, who can revoke the program's token."],
+        ),
+    )
+
+
 def _emergency(facts: Facts, card: RequestCard | None, now: int) -> Message:
     return emergency(card) if card else refused("This emergency is no longer on record.")
 
@@ -518,6 +538,7 @@ _NOTES: Mapping[str, Callable[[Facts, RequestCard | None, int], Message]] = {
     "text": _text,
     "asked": _asked,
     "asked_by_program": _asked_by_program,
+    "token_in_your_name": _token_in_your_name,
     "emergency": _emergency,
     "delegation_given": _delegation_given,
     "delegation_over": _delegation_over,
