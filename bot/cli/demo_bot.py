@@ -75,9 +75,9 @@ class ClockFollower(threading.Thread):
         except AccessBotError as error:
             return {"error": str(error)}
 
-    def _answer(self, said: dict[str, object]) -> None:
+    def _answer(self, answer: dict[str, object]) -> None:
         with suppress(BrokenPipeError):
-            print(json.dumps(said), file=self._answers, flush=True)
+            print(json.dumps(answer), file=self._answers, flush=True)
 
     def follow(self, seconds: float) -> None:
         """Advances the clock, and wakes every queue for the work that is now due."""

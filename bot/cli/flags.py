@@ -49,8 +49,8 @@ def list_(only_open: bool, as_json: bool, limit: int) -> None:
 
 
 def _cells(flag: Flag) -> tuple[str, ...]:
-    said = (utc(flag.at), flag.severity, flag.rule, clean(flag.about, 80), _state(flag))
-    return (*said, str(flag.times), clean(flag.sentence, LONG))
+    cells = (utc(flag.at), flag.severity, flag.rule, clean(flag.about, 80), _state(flag))
+    return (*cells, str(flag.times), clean(flag.sentence, LONG))
 
 
 def _state(flag: Flag) -> str:
@@ -65,8 +65,8 @@ def _state(flag: Flag) -> str:
 
 def _as_json(flag: Flag) -> dict[str, object]:
     times = ("at", "raised_at", "last_at", "answered_at", "investigated_at")
-    said = {name: value for name, value in asdict(flag).items() if name != "key"}
-    return said | {name: moment(said[name] or None) for name in times}
+    fields = {name: value for name, value in asdict(flag).items() if name != "key"}
+    return fields | {name: moment(fields[name] or None) for name in times}
 
 
 @flags.command(epilog="Example: access-bot flags replay --since 30d --roles other.toml")

@@ -35,17 +35,17 @@ class Json(Redacting):
     there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        said = {
+        fields = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
             "message": redact(record.getMessage()),
         }
         if id := current():
-            said["correlation"] = id
+            fields["correlation"] = id
         if record.exc_info:
-            said["exception"] = redact(self.formatException(record.exc_info))
-        return json.dumps(said, ensure_ascii=False)
+            fields["exception"] = redact(self.formatException(record.exc_info))
+        return json.dumps(fields, ensure_ascii=False)
 
 
 def redact(text: str) -> str:

@@ -81,10 +81,10 @@ class Command(DocumentConnector):
             raise type(error)(f"{self._name}: {error}") from None
         if ran.code == 0:
             return self._read(ran)
-        said = _said(ran.errors, self._more)
-        words = f"{self._name} exited with {ran.code}{said}"
+        stderr = _stderr(ran.errors, self._more)
+        words = f"{self._name} exited with {ran.code}{stderr}"
         if ran.code < 0:
-            raise OutcomeUnknown(f"{self._name} was ended by signal {-ran.code}{said}")
+            raise OutcomeUnknown(f"{self._name} was ended by signal {-ran.code}{stderr}")
         if do == "grant" and ran.code != TRY_AGAIN:
             raise SystemRefused(words)
         raise SystemUnavailable(words)
@@ -101,7 +101,7 @@ class Command(DocumentConnector):
             ) from None
 
 
-def _said(errors: bytes, env: Mapping[str, str]) -> str:
+def _stderr(errors: bytes, env: Mapping[str, str]) -> str:
     """Its standard error as one short line, without control sequences, and with the values of
     `env`, which may be secrets, replaced by their names."""
     text = redacted(_ESCAPE.sub("", errors.decode(errors="replace")))

@@ -184,5 +184,5 @@ def refuse_unknown(email: str, number: int, where: str, pin: str = "") -> System
     what, code = (
         ("nobody", "unknown_person") if number == 0 else ("more than one account", "ambiguous")
     )
-    said = f"{where} knows {what} by {email}"
-    return SystemRefused(code, said + pin, f"{said}: tell a lead what your account there is.")
+    found = f"{where} knows {what} by {email}"
+    return SystemRefused(code, found + pin, f"{found}: tell a lead what your account there is.")

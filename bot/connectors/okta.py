@@ -39,7 +39,7 @@ class Groups:
             "Accept": "application/json",
         }
         url = str(system.settings["url"])
-        self._rest = Rest(url, headers, limited=_limited, said=_words)
+        self._rest = Rest(url, headers, limited=_limited, message=_words)
         self.target = fingerprint(url.rstrip("/"))
         self._place = urlsplit(url).netloc
 

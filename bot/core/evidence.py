@@ -172,7 +172,7 @@ class Cover:
     head: int
     hash: str
     result: str
-    said: str
+    report: str
     operator_votes: int
     archived: int
 
@@ -220,7 +220,7 @@ def _intro(cover: Cover) -> Iterator[str]:
         " before, so a record can't be changed, removed or inserted without a trace. The whole log"
         " was verified before this folder was written. The result:"
     )
-    yield "\n".join(f"> {line}" for line in cover.said.splitlines())
+    yield "\n".join(f"> {line}" for line in cover.report.splitlines())
     yield (
         f"The folder shows the log up to record {cover.head:,}, with the SHA-256 `{cover.hash}`."
         " `manifest.json` has the SHA-256 of every file here, and the log has the SHA-256 of"
@@ -278,7 +278,7 @@ def manifest(cover: Cover, files: Sequence[Written]) -> str:
         "records": {"count": cover.records, "first": cover.first, "last": cover.last},
         "archived": cover.archived,
         "head": {"seq": cover.head, "hash": cover.hash},
-        "verify": {"result": cover.result, "said": cover.said},
+        "verify": {"result": cover.result, "report": cover.report},
         "sample": {
             "size": sample.size,
             "seed": sample.seed,

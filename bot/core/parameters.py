@@ -93,9 +93,9 @@ def check_values(role: Role, values: Mapping[str, str]) -> Refused | None:
     for each in role.parameters:
         value = values.get(each.name, "")
         if not is_plain(value) or not each.takes(value):
-            said = f"“{value[:60]}” does not match" if value else "it is missing"
+            problem = f"“{value[:60]}” does not match" if value else "it is missing"
             wanted = f"{role.name} needs {each.name}, {each}"
-            return Refused(f"{wanted}; {said}.", FIELD + each.name)
+            return Refused(f"{wanted}; {problem}.", FIELD + each.name)
     return None
 
 

@@ -195,7 +195,7 @@ def _pattern(old: str | None, _new: str | None) -> bool:
     return old is not None
 
 
-def _said(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return {None: "none", True: "true", False: "false"}.get(value) or str(value)
 
 
@@ -205,51 +205,51 @@ def _number(value: int) -> str:
 
 _RISKS = ("low", "medium", "high")
 _WORKSPACE: Mapping[str, tuple[Judge, Show]] = {
-    "leads": (_added, _said),
-    "security_channel": (_always, _said),
-    "approvals_channel": (_never, _said),
+    "leads": (_added, _as_text),
+    "security_channel": (_always, _as_text),
+    "approvals_channel": (_never, _as_text),
 }
 _ROLE: Mapping[str, tuple[Judge, Show]] = {
-    "approvers": (_added, _said),
+    "approvers": (_added, _as_text),
     "approvals": (_fewer, _number),
-    "requesters": (_added, _said),
-    "actions": (_added, _said),
-    "systems": (_added, _said),
+    "requesters": (_added, _as_text),
+    "actions": (_added, _as_text),
+    "systems": (_added, _as_text),
     "max_duration": (_more, format_duration),
     "max_total": (_more, format_duration),
     "max_renewals": (_more, _number),
-    "renewal_approval": (_switched_off, _said),
-    "ticket": (_pattern, _said),
-    "risk": (_safer_before, _said),
-    "review_default": (_kept, _said),
+    "renewal_approval": (_switched_off, _as_text),
+    "ticket": (_pattern, _as_text),
+    "risk": (_safer_before, _as_text),
+    "review_default": (_kept, _as_text),
     "pending_timeout": (_more, format_duration),
     "default_duration": (_never, format_duration),
-    "channel": (_never, _said),
+    "channel": (_never, _as_text),
 }
 _RULES: Mapping[str, tuple[Judge, Show]] = {
-    "auto_approve": (_added, _said),
-    "deny": (_removed, _said),
-    "tiers": (_always, _said),
-    "escalation": (_given, _said),
-    "emergency": (_given, _said),
-    "renewal_quota": (_taken, _said),
-    "parameters": (_taken, _said),
-    "system_actions": (_added, _said),
+    "auto_approve": (_added, _as_text),
+    "deny": (_removed, _as_text),
+    "tiers": (_always, _as_text),
+    "escalation": (_given, _as_text),
+    "emergency": (_given, _as_text),
+    "renewal_quota": (_taken, _as_text),
+    "parameters": (_taken, _as_text),
+    "system_actions": (_added, _as_text),
 }
 _OTHER: Mapping[str, tuple[Judge, Show]] = {
-    "oncall": (_added, _said),
-    "tickets": (_taken, _said),
-    "bundles": (_added, _said),
-    "retention": (_given, _said),
-    "stream": (_removed, _said),
-    "workspace.anchor_file": (_taken, _said),
-    "workspace.tsa_url": (_taken, _said),
-    "workspace.tsa_ca": (_taken, _said),
-    "workspace.digest": (_never, _said),
-    "workspace.quiet_hours": (_never, _said),
-    "workspace.ticket_url": (_never, _said),
-    "flags.off": (_added, _said),
-    "flags.trusted_networks": (_added, _said),
+    "oncall": (_added, _as_text),
+    "tickets": (_taken, _as_text),
+    "bundles": (_added, _as_text),
+    "retention": (_given, _as_text),
+    "stream": (_removed, _as_text),
+    "workspace.anchor_file": (_taken, _as_text),
+    "workspace.tsa_url": (_taken, _as_text),
+    "workspace.tsa_ca": (_taken, _as_text),
+    "workspace.digest": (_never, _as_text),
+    "workspace.quiet_hours": (_never, _as_text),
+    "workspace.ticket_url": (_never, _as_text),
+    "flags.off": (_added, _as_text),
+    "flags.trusted_networks": (_added, _as_text),
 }
 """For each key: whether a new value loosens a role, and the text of a value. Other keys, such as a
 title, don't matter."""

@@ -208,14 +208,14 @@ def gate_answered(world: World, asked: Json) -> None:
         (user.id for user in world.workspace.users.values() if who and user.email == who), ""
     )
     now, last = world.workspace.now(), world.gate
-    said = {"open": bool(asked["open"]), "who": found}
+    answer = {"open": bool(asked["open"]), "who": found}
     if (
-        all(last.get(name) == value for name, value in said.items())
+        all(last.get(name) == value for name, value in answer.items())
         and now - last["seen"] < GATE_BREAK_SECONDS
     ):
         last["seen"] = now
         return
-    world.gate = {**said, "at": now, "seen": now}
+    world.gate = {**answer, "at": now, "seen": now}
     world.workspace.changed("gate_answered")
 
 

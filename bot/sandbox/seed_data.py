@@ -147,8 +147,8 @@ def talk(workspace: Workspace) -> None:
     """Earlier messages, so that the workspace is not empty."""
     command = workspace.app.command
     for channel, user, text in TALK:
-        said = text.replace("{command}", command)
-        workspace.post(workspace.channel(channel), {"user": user, "text": said})
+        line = text.replace("{command}", command)
+        workspace.post(workspace.channel(channel), {"user": user, "text": line})
 
 
 def company(manifest: Json | None = None) -> Workspace:

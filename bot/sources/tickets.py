@@ -60,7 +60,7 @@ def _jira(tickets: Tickets, ticket: str) -> TicketAnswer:
     rest = Rest(
         tickets.url,
         _headers(_jira_login(tickets.token)),
-        said=lambda body: None,
+        message=lambda body: None,
         timeout=TIMEOUT,
         limit=LARGEST,
     )
@@ -105,7 +105,7 @@ def _github(tickets: Tickets, ticket: str) -> TicketAnswer:
         _github_api(tickets.url),
         headers,
         limited=limited,
-        said=lambda body: None,
+        message=lambda body: None,
         timeout=TIMEOUT,
         limit=LARGEST,
     )
@@ -152,8 +152,8 @@ def _webhook(tickets: Tickets, ticket: str) -> TicketAnswer:
     answer.raise_if_passing()
     if not 200 <= answer.status < 300:
         raise SystemRefused(str(answer.status), f"{answer.host}: it answered {answer.status}")
-    said = _dict(answer.json())
-    found, is_open, assignee = said.get("found"), said.get("open"), said.get("assignee")
+    answered = _dict(answer.json())
+    found, is_open, assignee = answered.get("found"), answered.get("open"), answered.get("assignee")
     if found is False:
         return NOT_FOUND
     if found is not True or not isinstance(is_open, bool):

@@ -57,10 +57,10 @@ def no_access(
     """The page for a browser without access. `why` is the problem of its link, and `has_cookie`
     offers to sign out."""
     name = escape(system)
-    said = f"<p><strong>{escape(why)}</strong></p>" if why else ""
+    problem = f"<p><strong>{escape(why)}</strong></p>" if why else ""
     body = (
-        f"{said}<p><strong>{name}</strong> opens only for people who have access to it now. Ask for"
-        " a role of this system in Slack. When you have access, press <strong>Show"
+        f"{problem}<p><strong>{name}</strong> opens only for people who have access to it now. Ask"
+        " for a role of this system in Slack. When you have access, press <strong>Show"
         " credentials</strong> there, and then <strong>Open in browser</strong>.</p>"
         f"{_into_slack(slack)}{_SIGN_OUT if has_cookie else ''}"
     )

@@ -12,14 +12,14 @@ class Wrong(Exception):
 def read_object(body: bytes, known: Iterable[str]) -> dict[str, Any]:
     """The object in a body, which may have the `known` keys only. Raises Wrong for any other."""
     try:
-        said = json.loads(body.decode(), object_pairs_hook=_once, parse_constant=_no_number)
+        found = json.loads(body.decode(), object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise Wrong("the body is not JSON in UTF-8") from None
-    if not isinstance(said, dict):
+    if not isinstance(found, dict):
         raise Wrong("the body must be one JSON object")
-    if unknown := sorted(said.keys() - set(known)):
+    if unknown := sorted(found.keys() - set(known)):
         raise Wrong(f"unknown keys: {', '.join(json.dumps(key[:40]) for key in unknown[:5])}")
-    return said
+    return found
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -111,11 +111,11 @@ class Programs:
 
 def read_request(body: bytes, key: str | None) -> Sent:
     """The request in a body. Raises Wrong for any other body."""
-    said = read_object(body, _READ)
+    fields = read_object(body, _READ)
     for name in ("role", "reason"):
-        if name not in said:
+        if name not in fields:
             raise Wrong(f"{name} is required")
-    read = {name: _READ[name](name, value) for name, value in said.items()}
+    read = {name: _READ[name](name, value) for name, value in fields.items()}
     digest = sha256(body).hexdigest()
     return Sent(**{"duration": None, "ticket": "", **read}, digest=digest, key=key)
 

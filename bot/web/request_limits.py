@@ -68,7 +68,7 @@ class Connections:
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._most, self._clock = most, clock
         self._open: dict[LimitedProtocol, None] = {}
-        self._closed, self._said = 0, -float(LOG_EVERY)
+        self._closed, self._logged_at = 0, -float(LOG_EVERY)
         self.held = 0
         """Bytes of unanswered requests."""
 
@@ -82,7 +82,7 @@ class Connections:
         self.remove(oldest)
         oldest.transport.abort()
         self._closed += 1
-        self._say()
+        self._log_closed()
 
     def used(self, connection: "LimitedProtocol") -> None:
         """Moves it to the end, because it sent or was answered a whole request."""
@@ -93,15 +93,15 @@ class Connections:
     def remove(self, connection: "LimitedProtocol") -> None:
         self._open.pop(connection, None)
 
-    def _say(self) -> None:
+    def _log_closed(self) -> None:
         now = self._clock()
-        if now - self._said >= LOG_EVERY:
+        if now - self._logged_at >= LOG_EVERY:
             log.warning(
                 "more than %s connections at once: closed %s, the longest idle first",
                 self._most,
                 self._closed,
             )
-            self._closed, self._said = 0, now
+            self._closed, self._logged_at = 0, now
 
 
 class LimitedProtocol(HttpToolsProtocol):

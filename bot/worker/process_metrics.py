@@ -46,7 +46,7 @@ class WorkerMetrics(Collector):
     def _health(self) -> Metric:
         words = "Whether the last call to a system, or its last check, succeeded."
         family = GaugeMetricFamily("access_bot_system_well", words, labels=["system"])
-        for system, said in self._systems().items():
-            if said != UNKNOWN:
-                family.add_metric([system], said == WELL)
+        for system, state in self._systems().items():
+            if state != UNKNOWN:
+                family.add_metric([system], state == WELL)
         return family

@@ -60,18 +60,20 @@ def warnings(policy: Policy) -> list[PolicyWarning]:
     text = policy.text.removeprefix("\ufeff")
     given = tomllib.loads(text)
     meant = {(table, name) for table, each in _tables(given) for name in each.get("meant", {})}
-    told, used = [], set()
+    reported, used = [], set()
     for name, path, words in _all(policy, given):
         table = path[:2] if path[0] in ("roles", "systems") else _WORKSPACE
         if answers := meant & {(table, name), (_WORKSPACE, name)}:
             used |= answers
         else:
-            told.append((name, table, path, words))
-    told += [(NOT_NEEDED, table, (*table, "meant", name), _STALE) for table, name in meant - used]
+            reported.append((name, table, path, words))
+    reported += [
+        (NOT_NEEDED, table, (*table, "meant", name), _STALE) for table, name in meant - used
+    ]
     lines = key_lines(text)
     made = [
         PolicyWarning(name, table, Problem(policy.file, line_of(path, lines), dotted(path), words))
-        for name, table, path, words in told
+        for name, table, path, words in reported
     ]
     return sorted(
         made, key=lambda each: (each.problem.line, each.problem.key, each.name, each.problem.text)
@@ -197,11 +199,11 @@ def _weaker_roles(policy: Policy, _given: Table) -> Iterator[Warned]:
     for role in policy.roles.values():
         for place, action in sorted(_gives(role, places)):
             giving[place, action].append(role)
-    told: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     for (_, action), roles in giving.items():
         for name, key, words in _weaker(roles):
-            if (name, key) not in told:
-                told.add((name, key))
+            if (name, key) not in reported:
+                reported.add((name, key))
                 what = quoted(action) if action else "the same access"
                 yield "weaker-role", ("roles", name, key), f"{what} {words}"
 

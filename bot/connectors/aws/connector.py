@@ -308,8 +308,8 @@ def _code(error: Exception) -> str:
 
 
 def _clean(words: object) -> str:
-    said = redacted(str(words or "it does not say why"))
-    return "".join(char if char.isprintable() else " " for char in said)[:200]
+    text = redacted(str(words or "it does not say why"))
+    return "".join(char if char.isprintable() else " " for char in text)[:200]
 
 
 def _translated(error: Exception) -> SystemUnavailable | SystemRefused:
@@ -326,8 +326,8 @@ def _translated(error: Exception) -> SystemUnavailable | SystemRefused:
         return SystemUnavailable(
             f"AWS: {code or 'no code'}", int(wait) if re.fullmatch("[0-9]{1,3}", wait) else None
         )
-    said = f"AWS: {_clean(error.response.get('Error', {}).get('Message') or code)}"
-    return SystemRefused(_CODES.get(code, code or "refused"), said)
+    reason = f"AWS: {_clean(error.response.get('Error', {}).get('Message') or code)}"
+    return SystemRefused(_CODES.get(code, code or "refused"), reason)
 
 
 _PASSING = frozenset(

@@ -65,17 +65,17 @@ def give_connect(line: Line, role: str) -> None:
 
 
 def _grant(line: Line, statement: sql.Composed) -> None:
-    said: list[str | None] = []
+    codes: list[str | None] = []
 
-    def hear(notice: psycopg.errors.Diagnostic) -> None:
-        said.append(notice.sqlstate)
+    def collect(notice: psycopg.errors.Diagnostic) -> None:
+        codes.append(notice.sqlstate)
 
-    line.add_notice_handler(hear)
+    line.add_notice_handler(collect)
     try:
         line.execute(statement)
     finally:
-        line.remove_notice_handler(hear)
-    if _NOT_GIVEN in said:
+        line.remove_notice_handler(collect)
+    if _NOT_GIVEN in codes:
         raise SystemRefused(
             _NOT_GIVEN, "our account may not grant this: it needs it WITH GRANT OPTION"
         )

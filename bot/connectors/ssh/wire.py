@@ -113,11 +113,13 @@ def certificate(content: Content, authority: bytes, sign: Callable[[bytes], byte
     kind = next(strings(content.key))
     made = kind.removesuffix(b"@openssh.com") + b"-cert-v01@openssh.com"
     fields = content.key.removeprefix(string(kind))
-    signed = string(made) + string(os.urandom(32)) + fields + _said(content) + string(authority)
+    signed = (
+        string(made) + string(os.urandom(32)) + fields + _certified(content) + string(authority)
+    )
     return f"{made.decode()} {b64encode(signed + string(sign(signed))).decode()}"
 
 
-def _said(content: Content) -> bytes:
+def _certified(content: Content) -> bytes:
     """The fields between the holder's key and the authority's, with the empty reserved field."""
     critical = {name: string(value.encode()) for name, value in content.critical.items()}
     return (

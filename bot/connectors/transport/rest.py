@@ -29,13 +29,14 @@ def no_limit(_answer: Answer) -> int | None:
 @dataclass(frozen=True, slots=True)
 class Rest:
     """A REST API at `url`. `headers` hold our credentials. `limited` returns the seconds to wait if
-    a response means too many calls, else None. `said` finds the system's own words in a refusal."""
+    a response means too many calls, else None. `message` finds the system's own words in a
+    refusal."""
 
     url: str
     headers: Mapping[str, str] = field(repr=False)
     cafile: str | None = None
     limited: Callable[[Answer], int | None] = no_limit
-    said: Callable[[Any], object] = lambda body: body.get("message")
+    message: Callable[[Any], object] = lambda body: body.get("message")
     timeout: float = TIMEOUT
     limit: int = LARGEST
 
@@ -103,10 +104,10 @@ class Rest:
 
     def _words(self, answer: Answer) -> str:
         try:
-            said = str(self.said(answer.json()) or "")
+            text = str(self.message(answer.json()) or "")
         except (SystemUnavailable, AttributeError):
-            said = ""
-        clean = "".join(char if char.isprintable() else " " for char in redacted(said))
+            text = ""
+        clean = "".join(char if char.isprintable() else " " for char in redacted(text))
         return clean[:200] or f"it answered {answer.status}"
 
 

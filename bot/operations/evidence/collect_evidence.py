@@ -259,15 +259,22 @@ class _Folder:
         for row in evidence.ends(self._view, *self._span):
             grant, person, role, system, asked_seq, asked_at, by, reason, asked = row[:9]
             seq, recorded, proof = row[9:]
-            said, ended = parsed_detail(asked), parsed_detail(proof or "")
-            planned = int(str(said.get("ends_at", asked_at)))
+            details, ended = parsed_detail(asked), parsed_detail(proof or "")
+            planned = int(str(details.get("ends_at", asked_at)))
             confirmed = ended.get("ended_at")
             late = lateness(
                 asked_at, planned, int(str(confirmed)) if confirmed else None, recorded, now
             )
             proved = f"the system was asked and no longer showed it (record {seq})"
             yield (
-                *(grant, *self._who(person), role, system, moment(planned), str(said.get("why"))),
+                *(
+                    grant,
+                    *self._who(person),
+                    role,
+                    system,
+                    moment(planned),
+                    str(details.get("why")),
+                ),
                 *(moment(asked_at), by, reason, asked_seq, moment(late.due)),
                 *(moment(late.confirmed), late.seconds),
                 proved if seq else "not confirmed yet; the bot keeps asking the system",

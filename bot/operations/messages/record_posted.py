@@ -91,10 +91,10 @@ def record_reminded(world: Context, grant_id: str) -> None:
             u.record(Event.REMINDER_SENT, SYSTEM, grant, ends_at=grant.ends_at)
 
 
-def record_leads_notified(world: Context, told: Sequence[tuple[str, str]]) -> None:
+def record_leads_notified(world: Context, notes: Sequence[tuple[str, str]]) -> None:
     """Records that the leads received these notes, each with its grant."""
     with unit(world) as u:
-        for note, grant in told:
+        for note, grant in notes:
             key_values.claim_key(u.db, leads_notified(note, grant), u.now)
 
 

@@ -88,8 +88,8 @@ def _some(named: list[str] | None) -> tuple[str, ...] | None:
 
 
 def _reported(outcome: Outcome, voter: str, channel: str) -> Iterator[Effect]:
-    if (said := _answer(outcome)) is not None:
-        note, facts = said
+    if (answer := _answer(outcome)) is not None:
+        note, facts = answer
         yield effects.answer(voter, channel, note, **facts)
     if not channel:
         # Pressed in Home, or in a form opened there: nothing else redraws it.

@@ -35,8 +35,8 @@ class StoredPins:
         with unit(self._world) as u:
             holders = {
                 each
-                for said in (value, account)
-                for each in key_values.keys_of(u.db, _key(system, ""), said)
+                for name in (value, account)
+                for each in key_values.keys_of(u.db, _key(system, ""), name)
             }
             for other in sorted(each.split()[-1] for each in holders - {key}):
                 words = (

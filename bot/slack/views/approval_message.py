@@ -157,7 +157,7 @@ def _decided(card: RequestCard) -> Message:
         f"The request of {who_text(request.requester)} for {title} was"
         f" {_OUTCOME_WORDS[request.state]}.",
         paragraph(headline(card)),
-        rich(section(*outcome(card)), *_said(card)),
+        rich(section(*outcome(card)), *_decision_reason(card)),
         *_fate(card),
         *_judged(card),
         *_why_and_what(card),
@@ -173,7 +173,7 @@ _OUTCOME_WORDS: Mapping[RequestState, str] = {
 }
 
 
-def _said(card: RequestCard) -> list[dict[str, object]]:
+def _decision_reason(card: RequestCard) -> list[dict[str, object]]:
     return [quote(card.request.decision_reason)] if card.request.decision_reason else []
 
 

@@ -102,9 +102,9 @@ def _why(record: Record) -> Element:
         return _cell(record.reason, 120)
     try:
         detail = json.loads(record.detail)
-        said = use(detail) if use else [typed(record.reason, 120)] if record.reason else []
+        shown = use(detail) if use else [typed(record.reason, 120)] if record.reason else []
         more = [f"repeated {int(detail['repeated'])} times"] if "repeated" in detail else []
-        return _rich(*said, *([" · "] if said and more else []), *more)
+        return _rich(*shown, *([" · "] if shown and more else []), *more)
     except (ValueError, KeyError, TypeError, AttributeError):  # for example, from a newer version
         return _cell("" if use else record.reason, 120)
 

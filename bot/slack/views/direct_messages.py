@@ -204,8 +204,8 @@ def _narrowed(view: GrantView) -> list[Part]:
         changes.append(["from ", date(grant.starts_at)])
     if not is_shorter and not changes:
         return []
-    told = [part for each in changes for part in ("; ", *each)]
-    return ["Your approver changed it. You get ", bold(lasts), *told, "."]
+    listed = [part for each in changes for part in ("; ", *each)]
+    return ["Your approver changed it. You get ", bold(lasts), *listed, "."]
 
 
 def _delayed(view: GrantView, now: int) -> Message:
@@ -298,9 +298,9 @@ def _ask_again(view: GrantView) -> list[Part]:
     ask: list[Part] = ["ask again with ", bold(f"{slash()} request"), "."]
     if view.why:
         return ["Then ", *ask]
-    told = _leads(view, "start_failed", " why")
+    leads = _leads(view, "start_failed", " why")
     return [
-        told,
+        leads,
         " Talk to one of them, or " if "start_failed" in view.leads_notified else " Or ",
         *ask,
     ]

@@ -47,10 +47,10 @@ def render(card: RequestCard, now: int, pinged: Sequence[str] = ()) -> Message:
     has to act."""
     if card.emergency is not None:
         return _started(card, pinged)
-    said = approval_message.render(card, now, pinged)
+    rendered = approval_message.render(card, now, pinged)
     if card.request.state is RequestState.PENDING:
-        said["blocks"].insert(0, paragraph(*_waits(card)))
-    return said
+        rendered["blocks"].insert(0, paragraph(*_waits(card)))
+    return rendered
 
 
 def _waits(card: RequestCard) -> list[list[Part]]:

@@ -47,9 +47,9 @@ def render(shown: Explanation) -> Message:
     note = [context(_WITHHELD)] if shown.withheld else []
     blocks, missing = fit(groups, MESSAGE_BLOCKS - 4, MESSAGE_CHARACTERS - 1000)
     rest = [context(f"And more: `access-bot policy explain {role.name}`.")] if missing else []
-    said = f" {shown.own.text}" if shown.own else ""
+    outcome = f" {shown.own.text}" if shown.own else ""
     return message(
-        f"{title_text(role, role.name)}.{escape(said)}"[:3000],
+        f"{title_text(role, role.name)}.{escape(outcome)}"[:3000],
         header("How this role is given"),
         paragraph(role_parts(role, role.name)),
         *note,

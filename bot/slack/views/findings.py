@@ -76,8 +76,8 @@ def render(found: Sequence[Finding], asked: int, unasked: Mapping[str, str]) -> 
 
 def more(found: Sequence[Finding], place: Place) -> Message:
     """A later page of the findings."""
-    said = "Differences, continued."
-    return message(said, paragraph([said]), *_page(found, place, 1, 0))
+    heading = "Differences, continued."
+    return message(heading, paragraph([heading]), *_page(found, place, 1, 0))
 
 
 def _page(found: Sequence[Finding], place: Place, blocks: int, characters: int) -> list[Block]:
@@ -108,8 +108,8 @@ def _finding(finding: Finding) -> list[Block]:
     about: list[Part] = ["Grant ", code(finding.grant, 60), ". "] if finding.grant else []
     if finding.detail:
         about.append(typed(finding.detail, 200))
-    said = paragraph(words, about)
-    return [said, actions(_remove(finding, name))] if finding.what in EXCESS else [said]
+    text = paragraph(words, about)
+    return [text, actions(_remove(finding, name))] if finding.what in EXCESS else [text]
 
 
 def _remove(finding: Finding, name: str) -> dict[str, object]:

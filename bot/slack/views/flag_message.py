@@ -50,7 +50,7 @@ def render(view: FlagView) -> Message:
         f"Flag ({flag.severity}){about}: {escape(clean(flag.sentence, SENTENCE_ROOM))}",
         paragraph(
             [bold("Flag"), f", {flag.severity}: ", code(flag.rule), *_about(flag)],
-            _said(flag),
+            _sentence(flag),
         ),
         *_parts(view.parts),
         *_grants(view),
@@ -62,14 +62,14 @@ def _about(flag: Flag) -> list[Part]:
     return [" about ", who(flag.person), "."] if flag.person else ["."]
 
 
-def _said(flag: Flag) -> list[Part]:
+def _sentence(flag: Flag) -> list[Part]:
     return [typed(flag.sentence, SENTENCE_ROOM), " Time: ", date(flag.at), "."]
 
 
 def _parts(parts: Sequence[Flag]) -> list[Block]:
     if not parts:
         return []
-    rows = [[code(each.rule), ": ", *_said(each)] for each in parts]
+    rows = [[code(each.rule), ": ", *_sentence(each)] for each in parts]
     return [rich(section("Within an hour before:"), bullets(rows))]
 
 
@@ -105,11 +105,11 @@ def _investigator(flag: Flag) -> list[Block]:
 
 def _answered(flag: Flag) -> list[Block]:
     words = "Access revoked" if flag.answer == REVOKED else EXPECTED
-    said: list[Part] = [bold(words), " by ", who(flag.answered_by), " "]
-    said += [date(flag.answered_at or flag.raised_at)]
+    parts: list[Part] = [bold(words), " by ", who(flag.answered_by), " "]
+    parts += [date(flag.answered_at or flag.raised_at)]
     if not flag.answer_reason:
-        return [paragraph([*said, "."])]
-    return [rich(section(*said, ":"), quote(flag.answer_reason))]
+        return [paragraph([*parts, "."])]
+    return [rich(section(*parts, ":"), quote(flag.answer_reason))]
 
 
 def buttons(flag: Flag, *, holds: bool) -> list[Element]:
@@ -141,7 +141,7 @@ def investigated(view: FlagView) -> Message:
 def expected_form(flag: Flag) -> View:
     """Asks why a flagged pattern was expected."""
     blocks = [
-        paragraph([bold(flag.rule), *_about(flag)], _said(flag)),
+        paragraph([bold(flag.rule), *_about(flag)], _sentence(flag)),
         text_input(
             Field.REASON,
             "Why was it expected?",
@@ -162,7 +162,7 @@ def row(flag: Flag) -> list[Block]:
     return [
         paragraph(
             [bold(str(flag.severity)), ": ", code(flag.rule), *_about(flag)],
-            _said(flag),
+            _sentence(flag),
         ),
         *_investigator(flag),
         actions(*buttons(flag, holds=False)),

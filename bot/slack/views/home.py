@@ -374,7 +374,7 @@ def _everything(view: PersonView, now: int, page: _Page, room: int) -> list[Bloc
 def _grant(view: PersonView, grant: Grant, now: int) -> list[Block]:
     title = view.title_of(grant)
     used = view.used.get(grant.id)
-    said = [" ", *used_so_far(used)] if used is not None and grant.started_at is not None else []
+    use = [" ", *used_so_far(used)] if used is not None and grant.started_at is not None else []
     words: list[Part] = [
         who(grant.person),
         ", ",
@@ -382,7 +382,7 @@ def _grant(view: PersonView, grant: Grant, now: int) -> list[Block]:
         *with_values(grant),
         ". ",
         *state_now(grant, now),
-        *said,
+        *use,
     ]
     holder = view.names.get(grant.person, grant.person)
     ends = [actions(revoke(grant, title, holder, "End now"))] if _may_end(grant) else []

@@ -81,10 +81,10 @@ def roles(found: Sequence[Role], words: str = "", place: Place = FIRST) -> Messa
     """The roles that a person may request and that match `words`, each with its durations and
     approvals."""
     if not found:
-        said = "There is no role that you may ask for"
+        nothing = "There is no role that you may ask for"
         matching: list[Part] = [" and that matches ", typed(words, 100)] if words else []
         hint = f"{slash()} roles lists all of yours." if words else "Ask a lead which one you need."
-        return message(f"{said}.", paragraph([said, *matching, f". {hint}"]))
+        return message(f"{nothing}.", paragraph([nothing, *matching, f". {hint}"]))
     groups = [found[begin : begin + EACH_ROLES] for begin in range(0, len(found), EACH_ROLES)]
     rows: list[Row] = [
         (group[-1].name, [rich(bullets([_role(role) for role in group]))]) for group in groups

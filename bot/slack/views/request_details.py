@@ -98,14 +98,16 @@ def _times(count: int) -> str:
 
 
 def _past(grant: Grant) -> list[Part]:
-    said: list[Part] = [
+    parts: list[Part] = [
         "Had it ",
         date(grant.started_at or grant.starts_at),
         f" for {format_duration(grant.duration)}",
     ]
     if grant.end_reason is not None:
-        return [*said, ", ", why_words(grant.end_reason)]
-    return [*said, ", failed: it could not be set up"] if grant.state is GrantState.FAILED else said
+        return [*parts, ", ", why_words(grant.end_reason)]
+    return (
+        [*parts, ", failed: it could not be set up"] if grant.state is GrantState.FAILED else parts
+    )
 
 
 def _holds(card: RequestCard) -> list[Part]:

@@ -42,22 +42,22 @@ SYSTEMS_ROOM, ACTIONS_ROOM = 300, 600
 _MOST_NAMED = 3
 
 
-def render(page: WaitingPage, now: int, said: str = "") -> View:
-    """One page of the items that wait for the reader. `said` is the result of the last decision.
+def render(page: WaitingPage, now: int, result: str = "") -> View:
+    """One page of the items that wait for the reader. `result` is that of the last decision.
     The actions of the roles are left out if the reply to a form would not fit into a frame of
     Socket Mode."""
-    full = _view(page, now, said)
+    full = _view(page, now, result)
     if len(json.dumps(full)) <= REPLY_BYTES:
         return full
-    return _view(replace(page, roles={}), now, said)
+    return _view(replace(page, roles={}), now, result)
 
 
-def _view(page: WaitingPage, now: int, said: str) -> View:
+def _view(page: WaitingPage, now: int, result: str) -> View:
     campaign, first = page.view.campaign, page.items[0].number
     about: list[Part] = [bold(str(campaign.scope), 100), ", due ", date(campaign.due_at), ". "]
     progress = f"Answered: {page.view.answered:,} of {page.view.total:,}."
     blocks = [
-        *([paragraph(spoken(said))] if said else []),
+        *([paragraph(spoken(result))] if result else []),
         paragraph(["Review of ", *about, progress]),
         *_choices(page, now),
         _every(page),

@@ -43,10 +43,10 @@ ERROR_ROOM = 600
 
 def render(note: str, facts: Facts) -> Message:
     """One note with the facts of its effect. The operation chooses their keys."""
-    said = _NOTES[note](facts)
+    rendered = _NOTES[note](facts)
     if not facts.get("drill"):
-        return said
-    return message(f"Drill: {said['text']}", *said["blocks"], context("This is a drill."))
+        return rendered
+    return message(f"Drill: {rendered['text']}", *rendered["blocks"], context("This is a drill."))
 
 
 def _nobody_can_decide(facts: Facts) -> Message:
@@ -211,7 +211,7 @@ def _start_failed(facts: Facts) -> Message:
             [bold("Access could not be set up"), " (grant ", code(str(facts["grant"])), ")."],
             ["The requester does not have it. The parts that were set up are being removed."],
         ),
-        _said(facts["error"]),
+        _error(facts["error"]),
     )
 
 
@@ -237,7 +237,7 @@ def _unextended(facts: Facts) -> Message:
             ],
             ["The bot keeps retrying until the system confirms or the access ends."],
         ),
-        _said(facts["error"]),
+        _error(facts["error"]),
     )
 
 
@@ -369,11 +369,11 @@ def _panic_off(facts: Facts) -> Message:
 
 def _clock_behind(facts: Facts) -> Message:
     behind = format_duration(int(str(facts["seconds"])))
-    said = (
+    text = (
         f"The machine's clock was {behind} behind when the bot started. Time continues from"
         " the newest record, so access may end early. Set the clock, and turn NTP on."
     )
-    return message(said, paragraph([said]))
+    return message(text, paragraph([text]))
 
 
 def _writing_down(facts: Facts) -> Message:
@@ -482,12 +482,12 @@ def _were(count: object) -> str:
 
 def _policy_outdated(facts: Facts) -> Message:
     host, file = _name(facts["host"]), _name(facts["file"])
-    said = (
+    text = (
         f"{file} on {host}, or what it reads from the environment there, differs from what was"
         f" loaded last on another host. The bot on {host} decides and starts nothing until they"
         " are the same. Put the same file and environment on every host."
     )
-    return message(said, paragraph([said]))
+    return message(text, paragraph([text]))
 
 
 def _policy_rejected(facts: Facts) -> Message:
@@ -678,11 +678,11 @@ def _undelivered(facts: Facts) -> Message:
             [bold("A message can't be delivered"), " to ", place(to), " (", typed(kind), ")."],
             [_hint(to, str(facts["error"]).partition(" ")[0])],
         ),
-        _said(facts["error"]),
+        _error(facts["error"]),
     )
 
 
-def _said(error: object) -> Block:
+def _error(error: object) -> Block:
     return rich(section("Error:"), preformatted(str(error), ERROR_ROOM))
 
 

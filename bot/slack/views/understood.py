@@ -34,11 +34,11 @@ def advice(bad: BadDuration, command: str, text: str, default: int) -> str:
     """A refusal with a command to copy; `command` is the part before `text`."""
     if not bad.likely:
         return str(bad)
-    said = f"{bad} Then write: `{command} {bad.likely} {_copied(bad.rest)}`."
+    refusal = f"{bad} Then write: `{command} {bad.likely} {_copied(bad.rest)}`."
     if bad.sure:
-        return said
+        return refusal
     other = f"{command} {format_duration(default).replace(' ', '')}: {_copied(text)}"
-    return f"{said} If it is part of the reason, put the duration first: `{other}`."
+    return f"{refusal} If it is part of the reason, put the duration first: `{other}`."
 
 
 def _copied(reason: str) -> str:
