@@ -466,9 +466,9 @@ def _asked_by_program(facts: Facts, card: RequestCard | None, now: int) -> Messa
                 " in your name.",
             ],
             [
-                "If you don't expect that, cancel it in ",
+                "If you don't expect that, cancel the request, or end the access, in ",
                 bold(f"{slash()} list"),
-                " and tell a lead, who can revoke the program's token.",
+                ". Tell a lead, who can revoke the program's token.",
             ],
         ),
         rich(quote(request.reason)),
