@@ -38,14 +38,16 @@ def api_tokens() -> None:
     epilog="Example: access-bot api-tokens new --owner ana@example.com --roles orders-read"
     " --name ci --expires 30d"
 )
-@click.option("--owner", required=True, help="The person in whose name it asks: id or e-mail.")
-@click.option("--roles", required=True, help="The roles that it may ask for, with commas.")
+@click.option(
+    "--owner", required=True, help="The person in whose name the program asks: Slack id or e-mail."
+)
+@click.option("--roles", required=True, help="The roles that it may ask for, separated by commas.")
 @click.option("--name", default="", help="The program's name in messages; default: the token's id.")
 @click.option(
     "--expires",
     default=format_duration(USUAL_LIFE),
     show_default=True,
-    help="When it expires, at most a year ahead.",
+    help="How long it is good for, at most a year.",
 )
 @json_option
 def new(owner: str, roles: str, name: str, expires: str, as_json: bool) -> None:

@@ -26,7 +26,8 @@ TEXT = """\
 # People and groups: a user id (U…, W…), a user-group id (S…), a group's @handle, an e-mail, or
 # "everyone" (full members of the workspace). Prefer ids: a handle or an e-mail may belong to others
 # later. `access-bot doctor` prints the id of each handle and e-mail in this file.
-# Secrets belong in the environment: ${NAME} reads one, below [systems], [oncall] and [tickets].
+# Secrets belong in the environment: ${NAME} reads one, below [systems], [oncall], [tickets] and
+# [[stream]].
 
 [workspace]
 approvals_channel = <approvals>   # requests are decided here

@@ -36,11 +36,11 @@ class Allowlist:
             raise SystemRefused(
                 "no_email", why, "Slack does not show your e-mail address: tell a lead."
             )
-        said = {"email": order.person.email, "networks": order.actions, "until": order.ends_at}
+        entry = {"email": order.person.email, "networks": order.actions, "until": order.ends_at}
         with self._translated():
             new = self._place(order).with_suffix(".new")
             with new.open("w") as file:
-                json.dump(said, file)
+                json.dump(entry, file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(new, self._place(order))  # noqa: PTH105, whole or not at all
@@ -91,8 +91,8 @@ class Allowlist:
 
 def _email(place: Path) -> str:
     try:
-        said: Any = json.loads(place.read_text())
-        return str(said["email"])
+        entry: Any = json.loads(place.read_text())
+        return str(entry["email"])
     except (ValueError, KeyError, TypeError):
         return "not written by the bot"
 
