@@ -599,7 +599,7 @@ def _audit_verify(ctx: ListenerContext, command: Command, person: Person) -> Mes
     if isinstance(refused, Refused):
         return _refused(refused)
     return answers.done(
-        "Checking the whole audit log… The verdict follows in a message that only you can see."
+        "Checking the whole audit log… The result follows in a message that only you can see."
     )
 
 

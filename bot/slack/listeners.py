@@ -216,7 +216,7 @@ def _matching(roles: Sequence[Role], suggestion: Suggestion) -> list[Element]:
 def on_event(ctx: ListenerContext, body: Body) -> None:
     event = event_from(body)
     if ctx.team() and refuse_other_workspace(ctx, event):
-        return log.info("%s from another workspace was left alone", event.event)
+        return log.info("%s from another workspace was ignored", event.event)
     subscription = EVENTS[event.event]
     if subscription.known:
         find_or_look_up(ctx, event.person)

@@ -162,7 +162,9 @@ def _called(ctx: ListenerContext, form: Submission, outcome: Called | Repeated) 
             why = f"You have {outcome.grant.role} already, for at least as long."
             return field_error(form, Field.ROLE, why)
         case AlreadyPending():
-            why = f"You called this before, and it waits for one press. {slash()} list shows it."
+            why = (
+                f"You asked for this already, and it waits for one press. {slash()} list shows it."
+            )
             return field_error(form, Field.ROLE, why)
         case Waiting():
             return replace_with_notice(emergency_modal.TITLE, answers.waits_for_slack(outcome))

@@ -31,7 +31,7 @@ from storage import programs
 Asked = Mapping[str, Any]
 """The data of an `ask` effect."""
 
-OVER = "The API token was revoked or has expired. Ask a lead for another one."
+OVER = "The API token was revoked or has expired. Ask an operator for another one."
 
 
 def answer_waiting(world: Context, asked: Asked) -> None:

@@ -46,7 +46,7 @@ class StoredPins:
                 raise SystemRefused(
                     "account_taken",
                     f"{words}access-bot accounts unlink {system} {other}",
-                    f"Your account on {system} is kept for another person here: tell a lead.",
+                    f"Your account on {system} is linked to another person here: tell a lead.",
                 )
             before = key_values.get(u.db, key)
             known = _account(before, place)
