@@ -219,14 +219,18 @@ def parsed_detail(detail: str) -> Mapping[str, object]:
 
 def rfc3339(at: int) -> str:
     """UTC seconds as `2026-11-22T14:05:09Z` (RFC 3339 section 5.6)."""
-    hour, second = divmod(at, 3600)
-    return f"{_hour(hour)}{second // 60:02d}:{second % 60:02d}Z"
+    return _hour(at // 3600) + _in_hour(at % 3600)
 
 
 @lru_cache(maxsize=1024)
 def _hour(number: int) -> str:
     """The part that all times of one hour share; cached, because logs have millions of records."""
     return datetime.fromtimestamp(number * 3600, UTC).isoformat()[:14]
+
+
+@lru_cache(maxsize=3600, typed=True)  # typed, because a forged 5.0 is not 5
+def _in_hour(second: int) -> str:
+    return f"{second // 60:02d}:{second % 60:02d}Z"
 
 
 def canonical_detail(detail: Mapping[str, object] | None) -> str:

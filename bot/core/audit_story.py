@@ -116,8 +116,8 @@ class RecordRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """The rows and the records of one request. Rows hold lists as JSON texts; times are UTC
-    seconds."""
+    """The rows and the records of one request, the records in the order of the log. Rows hold
+    lists as JSON texts; times are UTC seconds."""
 
     id: str
     requests: Sequence[RequestRow]
@@ -203,9 +203,7 @@ class _Comparison:
 def differences(story: Story, last: int, kept_since: int) -> list[Difference]:
     """All differences between the rows of a request and its records, in no order."""
     c = _Comparison(story, last, kept_since)
-    for record in sorted(
-        story.records, key=lambda each: each.seq
-    ):  # not by time, because a clock may have been ahead
+    for record in story.records:
         if record.event in _COMPARED:
             c.recorded.setdefault(record.event, []).append(record)
     if not story.requests:
@@ -246,7 +244,7 @@ def _request(c: _Comparison, request: RequestRow) -> None:
             duration=(request.duration, _detail(record).get("duration")),
             renewed_grant=(request.renews or "", record.grant),
             program=(request.program, _detail(record).get("program", "")),
-            parameters=(parsed_detail(request.parameters), _detail(record).get("parameters", {})),
+            parameters=(_parsed(request.parameters), _detail(record).get("parameters", {})),
         )
     _decisions(c, request, what)
     given = _given(c)
@@ -531,7 +529,11 @@ def _is_kept(c: _Comparison, record: RecordRow) -> bool:
 
 
 def _detail(record: RecordRow) -> Mapping[str, object]:
-    return parsed_detail(record.detail)
+    return _parsed(record.detail)
+
+
+_parsed = lru_cache(maxsize=128)(parsed_detail)
+"""Cached, because a comparison reads each detail several times; nobody changes the value."""
 
 
 def _items(detail: Mapping[str, object], name: str) -> list[str]:
@@ -544,8 +546,9 @@ def _systems(record: RecordRow) -> list[str]:
     return [record.system] if record.system else _items(_detail(record), "systems")
 
 
+@lru_cache(maxsize=128)
 def _value(text: str) -> object:
-    """The value of a JSON text; the text itself where it is none."""
+    """The value of a JSON text; the text itself where it is none. Cached like `_parsed`."""
     try:
         return loads(text)
     except (ValueError, TypeError):
