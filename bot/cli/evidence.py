@@ -14,7 +14,7 @@ from bot.app import Services
 from bot.cli.common import actor, opened
 from bot.cli.errors import Refusal, Wrong
 from bot.cli.output import progress
-from bot.core.audit_export import cell
+from bot.core.audit_export import cells
 from bot.core.durations import BadDuration
 from bot.core.evidence import Period, PolicyText, Sample, Table, Written, manifest, moment, readme
 from bot.core.time_filters import parse_moment
@@ -171,7 +171,7 @@ def _table(
         write = csv.writer(file).writerow
         write(columns)
         for row in rows:
-            write([cell(value) if isinstance(value, str) else value for value in row])
+            write(cells(row))
             count += 1
     return _written(folder, name, count)
 

@@ -27,18 +27,21 @@ def csv_lines(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     yield text.getvalue()
     while some := list(islice(rows, _ROWS)):
         text = io.StringIO()
-        csv.writer(text).writerows(map(_cells, some))
+        csv.writer(text).writerows(map(_record, some))
         yield text.getvalue()
 
 
-def _cells(row: tuple[Any, ...]) -> tuple[Any, ...]:
+def _record(row: tuple[Any, ...]) -> tuple[Any, ...]:
     seq, at, *texts = row
-    return (seq, rfc3339(at), *map(cell, texts))
+    return (seq, rfc3339(at), *cells(texts))
 
 
-def cell(text: str) -> str:
-    """The text for a spreadsheet, which then takes it for no formula."""
-    return "'" + text if text[:1] in _FORMULA else text
+def cells(values: Iterable[object]) -> list[object]:
+    """The values for a row of a spreadsheet, which then takes no text for a formula."""
+    return [
+        "'" + value if isinstance(value, str) and value[:1] in _FORMULA else value
+        for value in values
+    ]
 
 
 def rows_of(lines: Iterable[str]) -> Iterator[tuple[Any, ...]]:

@@ -4,6 +4,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from heapq import heappush, heappushpop
 from textwrap import fill
@@ -103,8 +104,10 @@ class Sample:
         return [(grant, request) for _, grant, request in sorted(self._found, reverse=True)]
 
 
+@lru_cache(maxsize=1024)
 def listed(text: str) -> str:
-    """The values of a list that is stored as JSON, for a cell."""
+    """The values of a list that is stored as JSON, for a cell. Cached, because hundreds of
+    thousands of rows name the same few systems and actions."""
     try:
         found = json.loads(text)
     except ValueError:
@@ -112,8 +115,9 @@ def listed(text: str) -> str:
     return ", ".join(map(str, found)) if isinstance(found, list) else text
 
 
+@lru_cache(maxsize=128)
 def pairs(text: str) -> str:
-    """The names and values of a table that is stored as JSON, for a cell."""
+    """The names and values of a table that is stored as JSON, for a cell. Cached like `listed`."""
     try:
         found = json.loads(text)
     except ValueError:

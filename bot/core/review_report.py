@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 
 from bot.core.audit import rfc3339
-from bot.core.audit_export import cell
+from bot.core.audit_export import cells
 from bot.core.model import ItemState, Person
 from bot.core.review import EVERYONE, Campaign, Item
 
@@ -93,7 +93,7 @@ def _time(at: int | None) -> str:
     return "" if at is None else rfc3339(at)
 
 
-def _line(cells: Iterable[str]) -> str:
+def _line(values: Iterable[str]) -> str:
     text = io.StringIO()
-    csv.writer(text).writerow(map(cell, cells))
+    csv.writer(text).writerow(cells(values))
     return text.getvalue()
