@@ -68,12 +68,12 @@ def beyond_limit(method: str) -> RecordedPath:
 def recorded_path(method: str, target: str) -> RecordedPath:
     """Returns the part of the path that is recorded. `target` is a path or a URL as the proxy sent
     it. The result is visible ASCII, with a mark in the place of each secret."""
-    location = target[: LONGEST_READ + 1].partition("?")[0].partition("#")[0]
-    return _recorded(method, location)
+    return _recorded(method, target[: LONGEST_READ + 1].partition("?")[0])
 
 
 @lru_cache(maxsize=4096)
 def _recorded(method: str, location: str) -> RecordedPath:
+    location = location.partition("#")[0]
     origin = _ORIGIN.match(location)
     path = location[origin.end() :] if origin else location
     if not _METHOD.fullmatch(method) or not path.startswith("/"):

@@ -47,9 +47,11 @@ def original_method(scope: Scope) -> str:
 def _sent(scope: Scope) -> Mapping[bytes, bytes] | None:
     """Returns the headers about the client's request. None if one is there twice with different
     values, because one of these is the client's."""
-    found = [header for header in scope["headers"] if header[0] in _WANTED]
-    sent = dict(found)
-    return None if len(sent) < len(found) and len(sent) < len(set(found)) else sent
+    sent: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in _WANTED and sent.setdefault(name, value) != value:
+            return None
+    return sent
 
 
 def _method(sent: Mapping[bytes, bytes]) -> str:
