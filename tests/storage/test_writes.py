@@ -94,6 +94,7 @@ def test_a_file_system_that_became_read_only_is_known(
     small_disk: SmallDisk, tmp_path: Path
 ) -> None:
     with closing(Database(f"sqlite:///{small_disk.folder}/access.db")) as database:
+        database.migrate()
         world = make_world(tmp_path, db=database).world
         database.close()  # a file that is open for writing keeps it from being mounted read-only
         with small_disk.read_only():
@@ -110,6 +111,7 @@ def test_the_doctor_s_test_write_fails_on_a_full_disk(
 ) -> None:
     """Data that are rolled back never reach the disk, so such a trial would succeed."""
     with closing(Database(f"sqlite:///{small_disk.folder}/access.db")) as database:
+        database.migrate()
         world = make_world(tmp_path, db=database).world
         check_writing(world)
         with small_disk.full():

@@ -4,7 +4,6 @@ applies to all."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,14 +54,6 @@ class Half:
 
     def held(self) -> set[str]:
         return {name for name, system in self.systems.known.items() if self.grant.id in system.held}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    url = f"sqlite:///{tmp_path / 'access.db'}"
-    db = Database(request.getfixturevalue("postgres_url") if request.param == "postgresql" else url)
-    yield db
-    db.close()
 
 
 def half(tmp_path: Path, database: Database, role: str) -> Half:
