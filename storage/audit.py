@@ -5,6 +5,7 @@ Appending takes the lock of the head row last, so that any number of processes w
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -32,7 +33,8 @@ _NEWEST = " ORDER BY at DESC, seq DESC"
 @dataclass(frozen=True, slots=True)
 class Filters:
     """The search terms; None matches everything. `person` is an actor or a subject, `event` a full
-    name or a prefix. `since` and `until` are UTC seconds; `until` itself is excluded."""
+    name or a prefix. `since` and `until` are UTC seconds; `until` itself is excluded. `text` is a
+    part of the reason; the letters A to Z match in either case."""
 
     person: str | None = None
     role: str | None = None
@@ -42,6 +44,7 @@ class Filters:
     grant: str | None = None
     since: int | None = None
     until: int | None = None
+    text: str | None = None
 
 
 class Chain:
@@ -351,7 +354,11 @@ def page(db: Database, filters: Filters, before: int | None, size: int) -> list[
     if not events:
         return []
     search = _Search(db, filters, events)
-    common = [*search.conditions(), *_times(filters.since, filters.until, before)]
+    common = [
+        *search.conditions(),
+        *_reasons(filters.text),
+        *_times(filters.since, filters.until, before),
+    ]
     if "person" in search.asked:
         actor, subject = (search.equal("person", name, filters.person) for name in _PERSON)
         sql, values = _newest(
@@ -484,6 +491,14 @@ def _times(since: int | None, until: int | None, before: int | None) -> list[_Pa
 _NEVER = 2**63 - 1
 
 
+def _reasons(text: str | None) -> list[_Part]:
+    """Returns the condition that a reason contains the text, sign for sign."""
+    if text is None:
+        return []
+    literal = re.sub(r"([\\%_])", r"\\\1", text)
+    return [("lower(reason) LIKE lower(?) ESCAPE '\\'", [f"%{literal}%"])]
+
+
 def _events(beginning: str) -> list[str]:
     """Returns the events whose name is or starts with `beginning`. The database does not compare
     prefixes, because that depends on its collation."""
@@ -501,6 +516,7 @@ def _where(filters: Filters, last: int) -> tuple[str, list[object]]:
         if getattr(filters, name) is not None
     ]
     parts += [("seq <= ?", [last]), *_times(filters.since, filters.until, None)]
+    parts += _reasons(filters.text)
     if filters.event is not None:
         events = _events(filters.event)
         parts.append((f"event IN ({_marks(events) or 'NULL'})", [*events]))

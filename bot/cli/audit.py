@@ -52,6 +52,7 @@ _FILTERS = {
     "grant": "Id of a grant.",
     "since": "First moment, in UTC: an age (7d), a day (2026-11-22) or a time (2026-11-22T14:05).",
     "until": "Last moment, in the same forms; a day is included as a whole.",
+    "text": "Part of a reason; the letters A to Z in either case.",
 }
 
 

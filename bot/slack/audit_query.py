@@ -4,6 +4,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -20,8 +21,14 @@ from bot.slack.payloads import BadPayload, mentioned, unescape
 from bot.slack.views import answers, audit_table
 
 ACCEPTED = (
-    "@user, role:ROLE, system:SYSTEM, event:EVENT, request:ID, grant:ID, since:7d, until:2026-11-22"
+    "@user, role:ROLE, system:SYSTEM, event:EVENT, request:ID, grant:ID, since:7d,"
+    ' until:2026-11-22, text:"part of a reason"'
 )
+_QUOTES = '"“”'
+"""Keyboards often make round quotation marks."""
+
+_WORD = re.compile(rf"text:[{_QUOTES}][^{_QUOTES}]*[{_QUOTES}](?!\S)|\S+")
+
 LONGEST = 150
 """The most characters of one filter: longer than any name, and short enough that a button can hold
 all filters."""
@@ -44,10 +51,10 @@ def person_named(world: Context, word: str) -> str | None:
     return mentioned(word) or (find_anybody_by_email(world, plain) if "@" in plain else None)
 
 
-def parse_filters(world: Context, words: list[str], tz: str) -> Filters | Refused:
-    """The filters in these words of a command (as Slack sends them); each may be given once."""
+def parse_filters(world: Context, text: str, tz: str) -> Filters | Refused:
+    """The filters in this text of a command (as Slack sends it); each may be given once."""
     found: dict[str, Any] = {}
-    for word in words:
+    for word in _WORD.findall(text):
         try:
             name, value = _one(world, word, tz)
         except BadDuration as bad:
@@ -60,10 +67,10 @@ def parse_filters(world: Context, words: list[str], tz: str) -> Filters | Refuse
     return Filters(**found)
 
 
-def as_words(filters: Filters) -> str:
-    """The filters as the words of a command, times in UTC."""
+def as_words(filters: Filters) -> list[str]:
+    """The filters as the parts of a command, times in UTC."""
     given = {name: value for name, value in asdict(filters).items() if value is not None}
-    return " ".join(f"{name}:{_SHOWN.get(name, str)(value)}" for name, value in given.items())
+    return [f"{name}:{_SHOWN.get(name, str)(value)}" for name, value in given.items()]
 
 
 def older_value(filters: Filters, before: int) -> str:
@@ -111,6 +118,13 @@ def _event(value: str, now: int, tz: str) -> tuple[str | None, Any]:
     return None, f"Unknown event; did you mean event:{near[0]}? " if near else None
 
 
+def _text(value: str, now: int, tz: str) -> tuple[str | None, Any]:
+    words = value[1:-1] if value[0] in _QUOTES and value[-1] in _QUOTES else value
+    if not words.strip(_QUOTES) or set(words) & set(_QUOTES):
+        return None, 'Put the words between two quotation marks: text:"the queue". '
+    return "text", words
+
+
 def _since(value: str, now: int, tz: str) -> tuple[str | None, Any]:
     return "since", parse_moment(value, now, tz)
 
@@ -132,6 +146,11 @@ _READ: Mapping[str, Callable[[str, int, str], tuple[str | None, Any]]] = {
     "event": _event,
     "since": _since,
     "until": _until,
+    "text": _text,
 }
-_SHOWN: Mapping[str, Callable[[Any], str]] = {"since": rfc3339, "until": rfc3339}
+_SHOWN: Mapping[str, Callable[[Any], str]] = {
+    "since": rfc3339,
+    "until": rfc3339,
+    "text": lambda words: f'"{words}"',
+}
 _TYPES: Mapping[str, type] = {"since": int, "until": int}

@@ -578,14 +578,14 @@ def audit(ctx: ListenerContext, command: Command, person: Person) -> Message:
 
 
 def _audit_page(ctx: ListenerContext, command: Command, person: Person) -> Message:
-    filters = parse_filters(ctx.world, command.text.split(), person.tz)
+    filters = parse_filters(ctx.world, command.text, person.tz)
     if isinstance(filters, Refused):
         return _refused(require_lead(ctx.world, person.id, "read the audit log") or filters)
     return page(ctx.world, person.id, filters, None)
 
 
 def _audit_export(ctx: ListenerContext, command: Command, person: Person) -> Message:
-    filters = parse_filters(ctx.world, command.text.split(), person.tz)
+    filters = parse_filters(ctx.world, command.text, person.tz)
     if isinstance(filters, Refused):
         return _refused(require_lead(ctx.world, person.id, "export the audit log") or filters)
     refused = do_once(ctx.world, command.key, lambda w: ask_export(w, person.id, filters))

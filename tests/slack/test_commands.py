@@ -480,6 +480,9 @@ def test_audit_has_an_older_page_as_long_as_there_is_one(stored: SlackDriver) ->
         "request:r1",
         "grant:g1",
         "until:2026-11-22",
+        'text:"the queue is stuck"',
+        "text:“the queue” role:shop-admin",
+        "text:queue",
         "since:2026-11-22T14:05",
         "since:2026-11-22T14:05+02:00",
         "U0ANA00",
@@ -505,12 +508,22 @@ def test_every_filter_is_understood(driver: SlackDriver, typed: str) -> None:
         ("role:a role:b", "second role"),
         ("@ana", "Unknown filter"),
         ("export role", "Unknown filter"),
+        ('text:"the queue', "between two quotation marks"),
+        ('text:""', "between two quotation marks"),
     ],
 )
 def test_a_filter_that_means_nothing_is_refused_with_what_does(
     driver: SlackDriver, typed: str, said: str
 ) -> None:
     assert said in words(driver.command(f"audit {typed}", user=LEA))
+
+
+def test_the_log_is_searched_for_a_part_of_a_reason(driver: SlackDriver) -> None:
+    driver.command("request shop-admin 1h The queue is stuck", user=ANA)
+    driver.command("request shop-admin 1h A queue", user=BEN)
+    found = words(driver.command('audit text:"the queue" event:request', user=LEA))
+    assert "The queue is stuck" in found and "A queue" not in found
+    assert 'text:"the queue"' in found
 
 
 def test_a_day_is_meant_in_the_lead_s_zone_and_until_has_that_day_in_it(

@@ -315,7 +315,7 @@ def audit_page(text: str) -> dict[str, Any]:
     record = a_record(
         actor=text, subject=text, role=text, system=text, reason=text, request=text, grant=text
     )
-    return audit_table.render([record] * 20, text, "cursor", NOW)
+    return audit_table.render([record] * 20, [text] * 9, "cursor", NOW)
 
 
 def audit_of_use(text: str) -> dict[str, Any]:
@@ -329,7 +329,7 @@ def audit_of_use(text: str) -> dict[str, Any]:
     }
     events = [event for event in Event if event.startswith("grant:use:")]
     return audit_table.render(
-        [a_record(event=event, detail=json.dumps(said)) for event in events * 6], "", None, NOW
+        [a_record(event=event, detail=json.dumps(said)) for event in events * 6], (), None, NOW
     )
 
 

@@ -354,7 +354,7 @@ def test_a_person_without_roles_reads_so() -> None:
 
 
 def audit(*changes: dict[str, Any], filters: str = "", older: str | None = None) -> dict[str, Any]:
-    return audit_table.render([a_record(**each) for each in changes], filters, older, NOW)
+    return audit_table.render([a_record(**each) for each in changes], filters.split(), older, NOW)
 
 
 def rows(message: dict[str, Any]) -> list[list[dict[str, Any]]]:

@@ -196,6 +196,12 @@ FILTERS: dict[str, tuple[Filters, Callable[[Sequence[object]], bool]]] = {
     "no such event": (Filters(event="grants"), lambda row: False),
     "since": (Filters(since=AT + 30), lambda row: int(str(row[1])) >= AT + 30),
     "until, itself not": (Filters(until=AT + 30), lambda row: int(str(row[1])) < AT + 30),
+    "text of a reason": (Filters(text="% of ORDERS"), lambda row: "of Orders" in str(row[9])),
+    "text with a sign of a pattern": (
+        Filters(text=r":\queue_"),
+        lambda row: "queue" in str(row[9]),
+    ),
+    "text that would match as a pattern": (Filters(text="n_thing"), lambda row: False),
     "person, event and time": (
         Filters(person="U1", event="grant", since=AT + 5, until=AT + 50),
         lambda row: (
@@ -217,6 +223,7 @@ def _a_log(db: Database) -> list[tuple[object, ...]]:
             f"s{n % 2}",
             f"q{n % 7}",
             f"g{n % 6}",
+            ("100% of Orders", r"C:\queue_1", "nothing")[n % 3],
         )
         _append(db, entry, at=AT + n)
     return _walked(db)

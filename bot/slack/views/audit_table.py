@@ -43,14 +43,16 @@ COLUMNS = (
 )
 
 
-def render(records: Sequence[Record], filters: str, older: str | None, now: int) -> Message:
+def render(
+    records: Sequence[Record], filters: Sequence[str], older: str | None, now: int
+) -> Message:
     """A page of at most 20 records. `filters` are the filters as typed; `older` is the value of the
     button for the next page, None on the last."""
     page = list(records[:PAGE])
     if not page:
         return message(
             "No audit records match.",
-            paragraph(["No audit records match", *_filtered(filters or "that"), "."]),
+            paragraph(["No audit records match", *_filtered(filters or ["that"]), "."]),
         )
     return message(
         _twin(page),
@@ -66,10 +68,10 @@ def render(records: Sequence[Record], filters: str, older: str | None, now: int)
     )
 
 
-def _filtered(filters: str) -> list[Part]:
+def _filtered(filters: Sequence[str]) -> list[Part]:
     """The filters, each after a space, with people by their names."""
     parts: list[Part] = []
-    for word in filters.split():
+    for word in filters:
         name, _, value = word.partition(":")
         parts += [" ", who(value) if name == "person" and is_slack_id(value) else typed(word, 150)]
     return parts

@@ -46,7 +46,7 @@ LEAD_VERBS: tuple[tuple[str, str], ...] = (
     ("onboard list", "lists all onboardings, with buttons"),
     ("revoke @user [ROLE|all]", "ends somebody's access now"),
     (
-        "audit [@user] [role:R] [system:S] [event:E] [since:7d] [until:…]",
+        'audit [@user] [role:R] [system:S] [event:E] [since:7d] [until:…] [text:"…"]',
         "shows the log, page by page",
     ),
     ("audit export …", "sends the log as CSV, by direct message"),
