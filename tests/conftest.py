@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
 from bot.core.names import use_names
@@ -42,7 +43,10 @@ ROOM = 4 * 2**30
 
 def pytest_configure() -> None:
     """Puts temporary files into memory where there is room: the tests make and remove thousands of
-    databases, which takes several times as long on some disks."""
+    databases, which takes several times as long on some disks. An example of hypothesis may take as
+    long as a busy machine needs."""
+    settings.register_profile("untimed", settings.default, deadline=None)
+    settings.load_profile("untimed")
     if "TMPDIR" not in os.environ and _has_room(MEMORY):
         os.environ["TMPDIR"] = str(MEMORY)
         tempfile.tempdir = None
