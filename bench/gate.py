@@ -1,6 +1,6 @@
-"""P12: the check of a token over HTTP. The limit is a bare ASGI handler behind the same server,
-with the same signature check and one look-up; behind nginx it is an empty 204 from the same server.
-"""
+"""P12: the check of a token, and of a browser's cookie, over HTTP. The limit is a bare ASGI handler
+behind the same server, with the same signature check and one look-up; behind nginx it is an empty
+204 from the same server."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from bench.acks import fire, spent_text
 from bench.bots import a_bot
 from bench.measure import Line, Scale, interleave, paired
 from bench.place import Place, a_child, a_place
+from bot.operations.browser.make_codes import digest_of
 from bot.operations.grants.show_credentials import Credentials, show_credentials
 from bot.sandbox.gateway import free_port
+from storage import browser_access
 from tests.waiting import until
 
 CONFIG = """
@@ -52,6 +54,7 @@ def checks(scale: Scale) -> Iterator[Line]:
     with ExitStack() as stack:
         place: Place = stack.enter_context(a_place())
         tokens, recorded = _tokens(place), _tokens(place, "archive")
+        cookies = _cookies(place)
         bot = stack.enter_context(a_bot("web", place.env, place.folder))
         gate = stack.enter_context(a_child("bench.bare", "gate", str(place.folder)))
         empty = stack.enter_context(a_child("bench.bare", "empty", str(place.folder)))
@@ -70,9 +73,13 @@ def checks(scale: Scale) -> Iterator[Line]:
                 for token, url in zip(grants, urls, strict=True)
             ]
 
+        def asked_cookies() -> list[bytes]:
+            return [payloads.check_cookie(cookies[n % GRANTS], "pages") for n in range(number)]
+
         direct = interleave(
             scale.rounds,
             {
+                "cookie": lambda: fire(load, place.folder, bot.port, bot.pid, asked_cookies(), 16),
                 "paths": lambda: fire(load, place.folder, bot.port, bot.pid, asked_paths(), 16),
                 "ours": lambda: fire(load, place.folder, bot.port, bot.pid, asked("/auth"), 16),
                 "bare": lambda: fire(
@@ -84,6 +91,15 @@ def checks(scale: Scale) -> Iterator[Line]:
         yield Line(
             "GET /auth, 16 at once",
             spent_text(direct["ours"]),
+            spent_text(direct["bare"]),
+            value,
+            0.6,
+            least=True,
+        )
+        value = paired(direct, "cookie", "bare", lambda s: s.rate)
+        yield Line(
+            "the same, by the cookie of a browser",
+            spent_text(direct["cookie"]),
             spent_text(direct["bare"]),
             value,
             0.6,
@@ -129,6 +145,20 @@ def _tokens(place: Place, role: str = "shop-admin") -> list[str]:
     grants = place.grants(GRANTS, int(time.time()) + 3600, name=role)
     people = dict(place.rows("SELECT id, person FROM grants"))
     return [token_of(place, grant, people[grant]) for grant in grants]
+
+
+def _cookies(place: Place) -> list[str]:
+    """Secrets of new browser sessions, one for each person."""
+    place.company(GRANTS)
+    now = int(time.time())
+    grants = place.grants(GRANTS, now + 3600, name="pages")
+    secrets = [f"secret-{grant}" for grant in grants]
+    with place.world.db.transaction():
+        for grant, secret in zip(grants, secrets, strict=True):
+            browser_access.add_session(
+                place.world.db, digest_of(secret), grant, "pages", now, now + 3600
+            )
+    return secrets
 
 
 def token_of(place: Place, grant: str, person: str) -> str:

@@ -80,8 +80,17 @@ def check(
     token: str, path: str = "/auth", system: str = "shop-admin", asked: str = "/orders"
 ) -> bytes:
     """A proxy's request to check a token, for a client's request to `asked`."""
+    return _check({"Authorization": f"Bearer {token}"}, path, system, asked)
+
+
+def check_cookie(secret: str, system: str) -> bytes:
+    """A proxy's request to check the cookie of a browser session, at a system on plain http."""
+    return _check({"Cookie": f"access={secret}"}, "/auth", system, "/orders")
+
+
+def _check(proof: dict[str, str], path: str, system: str, asked: str) -> bytes:
     headers = {
-        "Authorization": f"Bearer {token}",
+        **proof,
         "X-Access-System": system,
         "X-Forwarded-For": "192.0.2.7",
         "X-Forwarded-Method": "GET",

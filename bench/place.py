@@ -48,6 +48,20 @@ connector = "gateway"
 secret = "${{SHOP_ADMIN_SECRET}}"
 record = "paths"
 
+[systems.pages]
+connector = "gateway"
+secret = "${{SHOP_ADMIN_SECRET}}"
+browser = true
+url = "http://127.0.0.1:8080"
+
+[roles.pages]
+title = "Pages"
+system = "pages"
+actions = ["orders:read"]
+requesters = ["everyone"]
+approvers = ["@db-leads"]
+max_duration = "4h"
+
 [roles.archive]
 title = "Archive"
 system = "archive"
