@@ -41,12 +41,18 @@ def cookie_name(browser_url: str) -> str:
     return PREFIXED if browser_url.startswith("https:") else PLAIN
 
 
+_NO_COOKIES = SessionCookie((), "")
+
+
 def session_cookie(scope: Scope, name: str) -> SessionCookie:
     """Splits the request's cookies into ours and others. A browser sends the name once; HTTP/2 may
     spread cookies over several headers. Only spaces may be before the name, as browsers write it:
     that is also the only form that the snippet for Caddy takes out."""
+    headers = header_values(scope, b"cookie")
+    if not headers:
+        return _NO_COOKIES
     secrets, others = [], []
-    for header in header_values(scope, b"cookie"):
+    for header in headers:
         for pair in header.split(";"):
             key, equals, value = pair.partition("=")
             if equals and key.lstrip(" ") == name:

@@ -4,10 +4,9 @@ looks up and counts each before the answer.
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from hashlib import sha256
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from starlette.types import Scope
@@ -31,8 +30,7 @@ Look = Callable[[], TokenActive | TokenInactive]
 """One look at the rows behind a token or a browser session."""
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """One use of access: its source address, the recorded part of its path, the program's name for
     itself, and the kind of proof."""
 
