@@ -49,7 +49,7 @@ http {{
 GRANTS = 50
 
 LONGER = 8
-"""How many times as long a leg with recorded paths is: longer than the second after which counts
+"""The factor by which legs with recorded paths are longer: more than the second after which counts
 are stored, so that a leg pays for as many stores as a running bot."""
 
 
