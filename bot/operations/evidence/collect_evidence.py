@@ -102,6 +102,7 @@ class _Folder:
         yield from self._populations()
         yield from self._access()
         yield from self._exceptions()
+        yield from self._irregularities()
 
     def _populations(self) -> Iterator[Table]:
         yield Table(
@@ -183,6 +184,8 @@ class _Folder:
             "queries and bodies of requests, paths beyond the first 500 of a grant, and what"
             " `[retention] usage` has deleted.",
         )
+
+    def _irregularities(self) -> Iterator[Table]:
         yield Table(
             "self-approvals.csv",
             *(SELF_COLUMNS, self._self_approvals()),
