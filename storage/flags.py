@@ -21,19 +21,15 @@ _OPEN = "answer = '' AND joined = '' AND quiet = 0"
 
 def locked_cursor(db: Database) -> int | None:
     """Returns the number of the last record that was read, locked by this transaction; None if
-    another transaction has the lock, or nothing was read yet."""
+    another transaction has the lock."""
     found = db.row(f"SELECT seq FROM flag_cursor WHERE id = 1{db.skip_locked}")
     return int(found[0]) if found else None
 
 
-def cursor(db: Database) -> int | None:
+def cursor(db: Database) -> int:
     found = db.row("SELECT seq FROM flag_cursor WHERE id = 1")
-    return int(found[0]) if found else None
-
-
-def begin(db: Database, seq: int) -> None:
-    """Starts reading after this record, unless it was started already."""
-    db.run("INSERT INTO flag_cursor (id, seq) VALUES (1, ?) ON CONFLICT DO NOTHING", seq)
+    assert found is not None  # the first migration adds it
+    return int(found[0])
 
 
 def move(db: Database, seq: int) -> None:

@@ -556,4 +556,5 @@ def up(migrator, db):
             db.execute_sql(statement)
     for statement in guards(sqlite):
         db.execute_sql(statement)
+    db.execute_sql("INSERT INTO flag_cursor (id, seq) VALUES (1, 0)")
     db.execute_sql(f"INSERT INTO audit_head (id, seq, hash, seal) VALUES (1, 0, '{GENESIS}', '')")

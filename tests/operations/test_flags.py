@@ -29,7 +29,7 @@ from bot.operations.policy.record_policy import record_loaded
 from bot.operations.requests.describe_request import describe_request
 from bot.operations.requests.withdraw_request import withdraw_request
 from bot.operations.usage.count_usage import UsageMeter
-from storage import flags
+from storage import audit, flags
 from tests.builders import SYSTEMS
 from tests.concurrency import together
 from tests.factories import ANA, BEN, CARA, LEA, START, Made, a_person
@@ -288,9 +288,19 @@ def test_a_rule_that_is_off_raises_nothing(made: Made, raiser: FlagRaiser) -> No
     assert raiser.raise_new() == 0
 
 
-def test_what_happened_before_the_first_start_is_not_flagged(made: Made) -> None:
+def test_what_happened_before_the_first_look_is_flagged_too(made: Made) -> None:
     nag(made)
-    raiser = FlagRaiser(made.world)
+    assert FlagRaiser(made.world).raise_new() == 1
+
+
+def test_a_record_that_is_written_during_a_look_counts_once(
+    made: Made, raiser: FlagRaiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = audit.last(made.world.db)
+    nag(made, 4)
+    with monkeypatch.context() as patched:
+        patched.setattr(audit, "last", lambda db: head)
+        assert raiser.raise_new() == 0
     assert raiser.raise_new() == 0
     nag(made, 1)
-    assert raiser.raise_new() == 1, "but it is known"
+    assert raiser.raise_new() == 1

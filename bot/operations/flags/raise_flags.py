@@ -88,9 +88,6 @@ class FlagRaiser:
             if head == self._idle and 0 <= now - self._looked_at < AS_OFTEN:
                 return None
             start = flags.cursor(self.world.db)
-            if start is None:
-                self._begin()
-                return None
             if start != self._stored or len(self._index) > MOST_PEOPLE:
                 self._index.forget()
                 self._stored = self._read = start
@@ -101,7 +98,8 @@ class FlagRaiser:
         settings = settings_of(self.world.policy())
         rows = audit.after(self.world.db, self._read, EVENTS, BATCH)
         is_last = len(rows) < BATCH
-        end = head if is_last else int(rows[-1][0])
+        last = int(rows[-1][0]) if rows else head
+        end = max(head, last) if is_last else last  # a record may have followed since `head`
         facts = [found for row in rows if (found := fact_of(log_row(row))) is not None]
         facts += self._open_emergencies(settings)
         if not facts and end - start < UNSTORED:
@@ -114,11 +112,6 @@ class FlagRaiser:
         self._read = end
         outcomes = (evaluate(fact, self._index, recent, settings) for fact in facts)
         return _Batch(start, end, [each for some in outcomes for each in some], is_last)
-
-    def _begin(self) -> None:
-        """Nothing that happened before the first call is flagged."""
-        with self.world.db.transaction():
-            flags.begin(self.world.db, audit.last(self.world.db))
 
     def _open_emergencies(self, settings: FlagSettings) -> list[Fact]:
         """The emergencies whose review is open for too long and that are not flagged yet."""
