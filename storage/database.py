@@ -8,7 +8,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from itertools import count
 from math import ceil
@@ -217,9 +217,13 @@ class Database:
         """Like `row` in its own reading scope, for the token check: on SQLite it costs half as
         much."""
         if self.is_sqlite:
-            with suppress(PeeweeException, sqlite3.Error):  # `reading` below reports the failure
-                found: tuple[Any, ...] | None = self._connection.execute(sql, values).fetchone()
+            try:
+                found: tuple[Any, ...] | None = (
+                    self._db.connection().execute(sql, values).fetchone()
+                )
                 return found
+            except (PeeweeException, sqlite3.Error):
+                pass  # `reading` below reports the failure
         with self.reading():
             return self.row(sql, *values)
 

@@ -34,7 +34,7 @@ from bot.web.health import Metrics, Readiness, Ready, SystemHealth, health
 from bot.web.oauth import Introspect, Revoke
 from bot.web.programs import GetRequest, PostRequest, Programs
 from bot.web.request_limits import Connections, bounded, most_connections
-from bot.web.responses import ALWAYS, Endpoint, Handler, RequestCounter
+from bot.web.responses import ALWAYS, Endpoint, Handler, RequestCounter, TracedEndpoint
 from bot.web.ssh import CaKeys, CaPub, Krl, no_ca_keys
 from bot.web.token_check import TokenChecks
 from bot.web.usage import Usage
@@ -83,10 +83,15 @@ def build_web(
         *([("/slack/events", ["POST"], slack)] if slack else []),
         *_for_operators(_readiness(world, ready, systems), registry),
     ]
+
+    def endpoint(path: str, handler: Handler) -> Endpoint:
+        kind = Endpoint if handler is auth else TracedEndpoint
+        return kind(path, handler, answered)
+
     app = _Site(
-        hot={"/auth": Endpoint("/auth", auth, answered, has_id=False)},
+        hot={"/auth": endpoint("/auth", auth)},
         routes=[
-            Route(path, Endpoint(path, handler, answered, has_id=handler != auth), methods=methods)
+            Route(path, endpoint(path, handler), methods=methods)
             for path, methods, handler in table
         ],
         exception_handlers={HTTPException: _no_such(answered)},

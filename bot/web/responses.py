@@ -75,22 +75,13 @@ class RequestCounter(Collector):
 class Endpoint:
     """Makes an ASGI application of a handler. It counts answers, and turns exceptions into answers:
     nobody outside sees a stack trace, and a database outage never means yes. Each kind of failure
-    is logged once a minute. Each request gets an id for the log, unless `has_id` is false."""
+    is logged once a minute."""
 
-    def __init__(
-        self, route: str, handler: Handler, answered: RequestCounter, *, has_id: bool = True
-    ) -> None:
+    def __init__(self, route: str, handler: Handler, answered: RequestCounter) -> None:
         self._route, self._handler, self._answered = route, handler, answered
-        self._often, self._has_id = OncePerMinute(), has_id
+        self._often = OncePerMinute()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._has_id:
-            with correlated():
-                await self._answer(scope, receive, send)
-        else:
-            await self._answer(scope, receive, send)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             answer = await self._handler(scope, receive)
         except StorageUnavailable as error:
@@ -105,6 +96,14 @@ class Endpoint:
             answer = FAILED
         self._answered.add(self._route, answer.status)
         await send_answer(send, answer)
+
+
+class TracedEndpoint(Endpoint):
+    """An endpoint that gives each request an id for the log."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with correlated():
+            await super().__call__(scope, receive, send)
 
 
 async def send_answer(send: Send, answer: Answer) -> None:
@@ -137,7 +136,20 @@ async def read_body(receive: Receive, limit: int) -> bytes | None:
 
 def header_values(scope: Scope, name: bytes) -> list[str]:
     """Every value of the header (`name` in lower case), in order."""
-    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
+    values: list[str] = (scope.get(_BY_NAME) or _index(scope)).get(name, [])
+    return values
+
+
+_BY_NAME = "access_bot.headers"
+
+
+def _index(scope: Scope) -> dict[bytes, list[str]]:
+    """Sorts the headers once for each request by their names, because a token check reads many."""
+    found: dict[bytes, list[str]] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name, []).append(value.decode("latin-1"))
+    scope[_BY_NAME] = found
+    return found
 
 
 def content_type(scope: Scope) -> str:

@@ -2,17 +2,16 @@
 valid token of another system is reported as such."""
 
 import json
-from dataclasses import dataclass
 from functools import lru_cache
 from hmac import compare_digest
+from typing import NamedTuple
 
 from bot.core.model import Claims
 from bot.operations._unit_of_work import Context
 from storage import browser_access, tokens
 
 
-@dataclass(frozen=True, slots=True)
-class TokenActive:
+class TokenActive(NamedTuple):
     """The token opens the system until `expires_at` (UTC seconds). `jti` is "" for a browser
     session."""
 
@@ -27,8 +26,7 @@ class TokenActive:
     expires_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class TokenInactive:
+class TokenInactive(NamedTuple):
     """The token does not open the system. `grant` is set if the token is ours, `elsewhere` if it is
     valid for another system."""
 
@@ -64,8 +62,12 @@ def _judged(
     row: tokens.Checked, system: str, now: int, exp: int, jti: str = ""
 ) -> TokenActive | TokenInactive:
     end = min(exp, row.expires_at, row.ends_at)
-    if (why := _ended(row, end, now)) is not None:
-        return TokenInactive(why, row.grant)
+    if row.revoked_at is not None:
+        return TokenInactive("replaced or revoked", row.grant)
+    if now >= end:
+        return TokenInactive("expired", row.grant)
+    if row.state != "active":
+        return TokenInactive(row.state, row.grant)
     if row.system is None or row.actions is None:
         return TokenInactive("other system", row.grant, elsewhere=True)
     if row.gate_until is None or now >= row.gate_until:
@@ -86,14 +88,3 @@ def _judged(
 @lru_cache(maxsize=1024)
 def _scope(actions: str) -> str:
     return " ".join(json.loads(actions))
-
-
-def _ended(row: tokens.Checked, end: int, now: int) -> str | None:
-    for is_so, why in (
-        (row.revoked_at is not None, "replaced or revoked"),
-        (now >= end, "expired"),
-        (row.state != "active", str(row.state)),
-    ):
-        if is_so:
-            return why
-    return None

@@ -106,7 +106,9 @@ class UsageMeter:
         grant, source, agent = place
         if len(self._noted) >= MOST_SOURCES:
             return
-        known = self._noted.setdefault((grant, source), set())
+        known = self._noted.get((grant, source))
+        if known is None:
+            known = self._noted[(grant, source)] = set()
         if agent not in known and len(known) < MOST_AGENTS:
             known.add(agent)
             self._places[place] = system
@@ -116,7 +118,9 @@ class UsageMeter:
             self._minute = minute
             self._sources.clear()
             self._noted.clear()
-        known = self._sources.setdefault((grant, system), set())
+        known = self._sources.get((grant, system))
+        if known is None:
+            known = self._sources[(grant, system)] = set()
         if source not in known and len(known) >= MOST_IN_A_MINUTE:
             return "other"
         known.add(source)
