@@ -35,6 +35,16 @@ def put(db: Database, key: str, value: str) -> bool:
     )
 
 
+def put_greater(db: Database, key: str, value: str) -> None:
+    """Stores the value unless the key has a greater one."""
+    db.run(
+        "INSERT INTO key_values (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET"
+        " value = excluded.value WHERE key_values.value < excluded.value",
+        key,
+        value,
+    )
+
+
 def bind(db: Database, key: str, value: str) -> bool:
     """Stores the value unless the key has one; returns False if it had."""
     return (
@@ -69,6 +79,12 @@ def drop_ending(db: Database, prefix: str, ending: str) -> int:
     if not db.is_sqlite:
         sql = "DELETE FROM key_values WHERE substr(key, 1, ?) = ? AND right(key, ?) = ?"
     return db.run(sql, len(prefix), prefix, len(ending), ending)
+
+
+def drop_less(db: Database, prefix: str, value: str) -> int:
+    """Deletes the keys with this prefix and a smaller value; returns their number."""
+    sql = "DELETE FROM key_values WHERE substr(key, 1, ?) = ? AND value < ?"
+    return db.run(sql, len(prefix), prefix, value)
 
 
 def claim_key(db: Database, key: str, at: int) -> bool:

@@ -49,7 +49,7 @@ from bot.slack.context import (
     needs_lookup,
     open_view,
     refresh_person,
-    update_view,
+    show_choice,
 )
 from bot.slack.credentials_window import show_window
 from bot.slack.ids import Action, Field
@@ -292,8 +292,8 @@ def choose_role(ctx: ListenerContext, click: Click, person: Person) -> None:
     """Shows the inputs of the chosen role; the typed text stays."""
     roles = describe_person(ctx.world, person.id).roles
     chosen = next((role for role in roles if role.name == click.value), None)
-    if chosen is not None and click.view:
-        update_view(ctx, click.view, click.hash, request_modal.render(roles, chosen, click.texts))
+    if chosen is not None:
+        show_choice(ctx, click, request_modal.render(roles, chosen, click.texts))
 
 
 def disallow(world: Context, click: Click, person: Person) -> None:
@@ -346,8 +346,8 @@ def choose_emergency_role(ctx: ListenerContext, click: Click, person: Person) ->
     """Shows how long the chosen role is given in an emergency; the typed text stays."""
     roles = emergency_roles(ctx.world, person.id)
     chosen = next((role for role in roles if role.name == click.value), None)
-    if chosen is not None and click.view:
-        update_view(ctx, click.view, click.hash, emergency_modal.render(roles, chosen, click.texts))
+    if chosen is not None:
+        show_choice(ctx, click, emergency_modal.render(roles, chosen, click.texts))
 
 
 def acknowledge(world: Context, click: Click, person: Person) -> None:

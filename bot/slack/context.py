@@ -2,6 +2,7 @@
 open and change views."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ from bot.operations._leads_only import PERSON_LASTS
 from bot.operations._unit_of_work import Context, unknown_person
 from bot.operations.audit.read_audit import is_lead
 from bot.operations.messages.private_answers import keep_answer
+from bot.operations.messages.shown_choices import record_choice, shown_choice
 from bot.operations.people.queue_lookup import queue_lookup
 from bot.operations.people.record_people import find_person, record_people
 from bot.operations.policy.find_unresolved import unresolved_leads
 from bot.operations.requests.record_refusal import refuse_action
 from bot.slack.api import call
-from bot.slack.payloads import Payload
+from bot.slack.payloads import Click, Payload
 from bot.slack.people import SlackPeople
 from bot.slack.response_urls import is_slacks
 
@@ -40,6 +42,9 @@ USUAL = frozenset(
     {"expired_trigger_id", "exchanged_trigger_id", "trigger_expired", "hash_conflict", "not_found"}
 )
 """Slack's refusals for a window that was closed, changed or requested too late."""
+
+CHOICE_PAUSES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
+"""Seconds between looks for an earlier choice that changed a modal."""
 
 TOO_LATE = "Slack did not open the window in time. Nothing was changed; please press again."
 
@@ -205,11 +210,7 @@ def open_named_window(ctx: ListenerContext, trigger: str, view: dict[str, Any]) 
         if error.retry_after is not None:
             return None
     except SystemRefused as refused:
-        log.log(
-            logging.INFO if refused.code in USUAL else logging.WARNING,
-            "views.open was not done: %s",
-            refused,
-        )
+        _log_refusal("views.open", refused)
         return None
     try:
         return _opened(
@@ -231,11 +232,40 @@ def _opened(answer: dict[str, Any]) -> Opened:
     return Opened(str(view.get("id", "")), str(view.get("hash", "")))
 
 
-def update_view(ctx: ListenerContext, view_id: str, hash: str, view: dict[str, Any]) -> bool:
-    """Replaces an open modal; False when Slack refused, also because the view no longer has this
-    `hash`."""
-    known = {"hash": hash} if hash else {}
-    return _view_call(ctx, "views.update", view_id=view_id, view=view, **known) is not None
+def update_view(ctx: ListenerContext, view_id: str, view: dict[str, Any]) -> None:
+    """Replaces an open modal, whatever it shows."""
+    _view_call(ctx, "views.update", view_id=view_id, view=view)
+
+
+def show_choice(ctx: ListenerContext, click: Click, view: dict[str, Any]) -> None:
+    """Shows the view that follows from a choice in a modal. If another choice has changed the modal
+    since Slack sent this one, the later of the two stays; anything else that changed it stays, too,
+    such as the answer to its submission."""
+    hash = click.hash
+    while click.view:
+        try:
+            known = change_window(ctx, Opened(click.view, hash), view)
+            return record_choice(ctx.world, click.view, click.at, known.hash)
+        except (SystemUnavailable, SystemRefused) as error:
+            _log_refusal("views.update", error)
+            if not isinstance(error, SystemRefused) or error.code != "hash_conflict":
+                return None
+        if not (hash := _hash_of_earlier_choice(ctx, click, hash)):
+            return None
+    return None
+
+
+def _hash_of_earlier_choice(ctx: ListenerContext, click: Click, tried: str) -> str:
+    """The hash of the modal that shows an earlier choice, or "". Waits for it, because another
+    thread or process may be about to store it."""
+    for pause in CHOICE_PAUSES:
+        time.sleep(pause)
+        at, hash = shown_choice(ctx.world, click.view)
+        if at >= click.at:
+            return ""
+        if hash not in ("", tried):
+            return hash
+    return ""
 
 
 def _view_call(ctx: ListenerContext, method: str, **arguments: Any) -> dict[str, Any] | None:
@@ -243,6 +273,10 @@ def _view_call(ctx: ListenerContext, method: str, **arguments: Any) -> dict[str,
     try:
         return call(ctx.client, method, **arguments)
     except (SystemUnavailable, SystemRefused) as error:
-        usual = isinstance(error, SystemRefused) and error.code in USUAL
-        log.log(logging.INFO if usual else logging.WARNING, "%s was not done: %s", method, error)
+        _log_refusal(method, error)
         return None
+
+
+def _log_refusal(method: str, error: SystemUnavailable | SystemRefused) -> None:
+    usual = isinstance(error, SystemRefused) and error.code in USUAL
+    log.log(logging.INFO if usual else logging.WARNING, "%s was not done: %s", method, error)

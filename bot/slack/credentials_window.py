@@ -158,6 +158,4 @@ class CredentialsWindow:
         self._over = True
         if refused.code not in USUAL:
             log.error("Slack did not take the window for %s: %s", self._shown.grant.id, refused)
-            update_view(
-                self._ctx, self._opened.id, "", request_modal.notice("Not possible", NOT_TAKEN)
-            )
+            update_view(self._ctx, self._opened.id, request_modal.notice("Not possible", NOT_TAKEN))

@@ -27,7 +27,7 @@ from bot.operations.people.record_people import find_person, record_people
 from bot.operations.people.require_lead import require_lead
 from bot.operations.reply import queue_reply
 from bot.slack.audit_query import person_named
-from bot.slack.context import TOO_LATE, ListenerContext, needs_lookup, open_view, update_view
+from bot.slack.context import TOO_LATE, ListenerContext, needs_lookup, open_view, show_choice
 from bot.slack.ids import Field
 from bot.slack.payloads import BadPayload, Click, Command, Submission, unescape
 from bot.slack.views import (
@@ -137,11 +137,9 @@ def plan(ctx: ListenerContext, click: Click, person: Person) -> None:
 
 def change_form(ctx: ListenerContext, click: Click, person: Person) -> None:
     """Shows the plan of the chosen bundle; the other inputs keep their text."""
-    if not click.view:
-        return
     preview = _preview(ctx, person.id, click.texts)
     view = onboarding_forms.form(ctx.world.policy().bundles, click.texts, preview)
-    update_view(ctx, click.view, click.hash, view)
+    show_choice(ctx, click, view)
 
 
 def _preview(ctx: ListenerContext, lead: str, values: Mapping[str, str]) -> RampView | str | None:

@@ -51,12 +51,13 @@ class Command(Payload):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Click(Payload):
-    """A press or a choice. `value` is the button's value or the chosen option; `ts` is set on a
-    message, `view` and `hash` in a modal or Home, where `texts` are the values of the inputs by
-    block id. `ephemeral` is a message that only this person sees."""
+    """A press or a choice. `value` is the button's value or the chosen option, `at` Slack's time of
+    it; `ts` is set on a message, `view` and `hash` in a modal or Home, where `texts` are the values
+    of the inputs by block id. `ephemeral` is a message that only this person sees."""
 
     action: str
     value: str
+    at: str
     ts: str = ""
     view: str = ""
     view_type: str = ""
@@ -130,9 +131,10 @@ def click_from(body: Json) -> Click:
     container, view = _part(body, "container"), _part(body, "view")
     channel = _text(_part(body, "channel"), "id") or _text(container, "channel_id")
     ts = _text(container, "message_ts") or _text(_part(body, "message"), "ts")
-    name, value, where = (
+    name, value, at, where = (
         _needed(action, "action_id"),
         _chosen(action),
+        _text(action, "action_ts"),
         _text(view, "id") or f"{channel}:{ts}",
     )
     sender = _who(body)
@@ -140,12 +142,10 @@ def click_from(body: Json) -> Click:
         **sender,
         channel=channel,
         trigger=_text(body, "trigger_id"),
-        key=(
-            f"action:{where}:{name}:{_digest(value)}:{sender['person']}:"
-            f"{_text(action, 'action_ts')}"
-        ),
+        key=f"action:{where}:{name}:{_digest(value)}:{sender['person']}:{at}",
         action=name,
         value=value,
+        at=at,
         ts=ts,
         view=_text(view, "id"),
         view_type=_text(view, "type"),

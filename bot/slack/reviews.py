@@ -13,7 +13,7 @@ from bot.operations.reviews.decide_items import Decided, decide_items
 from bot.operations.reviews.describe_campaign import list_campaigns
 from bot.operations.reviews.start_campaign import Started, start_campaign
 from bot.operations.reviews.waiting import waiting_page
-from bot.slack.context import TOO_LATE, ListenerContext, confirmed, open_view, update_view
+from bot.slack.context import TOO_LATE, ListenerContext, confirmed, open_view, show_choice
 from bot.slack.ids import Field
 from bot.slack.payloads import Click, Command, Submission, unescape
 from bot.slack.views import answers, request_modal, review_modal, review_notes
@@ -109,9 +109,7 @@ def turn_page(ctx: ListenerContext, click: Click, person: Person) -> None:
     """Shows another page in the open modal; the reason that was typed stays."""
     campaign, after = review_modal.from_button(click.value)
     page = waiting_page(ctx.world, person.id, campaign, after)
-    if click.view:
-        view = review_modal.render(page, ctx.now) if page else _over()
-        update_view(ctx, click.view, click.hash, view)
+    show_choice(ctx, click, review_modal.render(page, ctx.now) if page else _over())
 
 
 def submit_review(ctx: ListenerContext, form: Submission, person: Person) -> Reply:

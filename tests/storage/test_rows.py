@@ -31,6 +31,14 @@ class TestKeyValues:
 
         assert sum(together(database, [put] * 8)) == 1
 
+    def test_the_greatest_value_stays_until_it_is_too_small(self, database: Database) -> None:
+        with database.transaction():
+            for key, value in (("a 1", "20 x"), ("a 1", "10 y"), ("a 2", "30 z"), ("b", "10")):
+                key_values.put_greater(database, key, value)
+            assert key_values.beginning(database, "a ") == [("a 1", "20 x"), ("a 2", "30 z")]
+            assert key_values.drop_less(database, "a ", "25") == 1
+            assert key_values.get(database, "b") == "10"
+
     def test_a_key_is_claimed_once_by_the_first_caller(self, database: Database) -> None:
         def claim() -> bool:
             with database.transaction():
