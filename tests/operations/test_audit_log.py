@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -246,6 +247,21 @@ class TestReading:
     def test_the_command_line_does(self, log: Made) -> None:
         assert isinstance(read_audit(log.world, "os:root", Filters()), list)
         assert may_audit(log.world, "os:root") is None
+
+    @pytest.mark.parametrize(("part", "act"), [("page", read_audit), ("count", export_audit)])
+    def test_a_search_holds_up_no_write(
+        self, log: Made, part: str, act: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        search, written = getattr(audit, part), []
+
+        def during_a_write(*asked: Any) -> Any:
+            with ThreadPoolExecutor(1) as pool:
+                written.append(pool.submit(log.ask_again).result())
+            return search(*asked)
+
+        monkeypatch.setattr(audit, part, during_a_write)
+        act(log.world, LEA, Filters(text="because"))
+        assert len(written) == 1
 
     def test_an_export_gives_as_many_records_as_it_counted(self, log: Made) -> None:
         count, rows = export_audit(log.world, LEA, Filters())

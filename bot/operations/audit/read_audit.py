@@ -34,11 +34,14 @@ def read_audit(
 ) -> list[Record] | Refused:
     """Returns one page of records older than record `before`, newest first. Raises
     StorageUnavailable."""
+    with world.db.reading():  # a search may take a second, and must hold up no write
+        refused = leads_only(Snapshot(world), by)
+        found = audit.page(world.db, filters, before, size) if refused is None else []
     with unit(world) as u:
-        if (refused := leads_only(u, by)) is not None:
+        if (refused := refused or leads_only(u, by)) is not None:
             return u.refuse(refused, by, "read the audit log")
         u.note(Event.AUDIT_READ, by, filters=_given(filters), before=before)
-        return audit.page(u.db, filters, before, size)
+    return found
 
 
 def ask_export(world: Context, by: str, filters: Filters) -> Refused | None:
@@ -57,9 +60,10 @@ def export_audit(
 
     The caller has verified `by`. Raises StorageUnavailable, also while the rows are read.
     """
+    with world.db.reading():
+        last = (audit.head(world.db) or (0,))[0]
+        count = audit.count(world.db, filters, last)
     with unit(world) as u:
-        last = (audit.head(u.db) or (0,))[0]
-        count = audit.count(u.db, filters, last)
         u.note(Event.AUDIT_EXPORTED, by, filters=_given(filters), records=count)
     return count, audit.export(world.db, filters, last)
 
