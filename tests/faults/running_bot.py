@@ -27,6 +27,9 @@ from tests.waiting import until
 ROOT = Path(__file__).parents[2]
 Json = dict[str, Any]
 
+ACK_SECONDS = 30
+"""Longer than Slack waits for an ack, because a machine that runs many tests may stand still."""
+
 HURRIED = """
 [roles.hurried]
 title = "Answered at once or not at all"
@@ -485,6 +488,7 @@ def running_company(
     installed = manifest(mode, "https://access.example.com") if mode == "http" else manifest(mode)
     with running_sandbox(manifest=installed, rate_limits=rate_limits) as sandbox:
         company = Company(sandbox, folder, environment, mode, all_set)
+        sandbox.admin.delivery(ack_seconds=ACK_SECONDS)
         try:
             yield company
         finally:

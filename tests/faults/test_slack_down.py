@@ -80,9 +80,8 @@ def test_a_pause_that_slack_asks_for_is_kept_for_the_channel(company: Company) -
     first, second = known(company), known(company)
     company.sandbox.inspector.forget()
     company.sandbox.faults.rate_limited("chat.postMessage", 3, count=1)
-    for who in (first, second):
-        company.access(who, "request shop-admin 1h because")
-    company.card(company.request(second, "shop-admin")[0])
+    requests = [company.ask(who, "shop-admin") for who in (first, second)]
+    company.card(requests[1])
     calls = company.sandbox.inspector.calls("chat.postMessage")
     assert calls[0]["status"] == 429 and len(calls) > 2
     assert all(call["at"] - calls[0]["at"] >= 3 for call in calls[1:])
@@ -108,8 +107,7 @@ def test_a_pause_that_slack_asks_for_is_kept_for_the_method(company: Company) ->
 def test_a_post_that_is_cut_off_again_and_again_still_arrives_once(company: Company) -> None:
     who = known(company)
     company.sandbox.faults.reset("chat.postMessage", count=4)
-    company.access(who, "request shop-admin 1h because")
-    company.card(company.request(who, "shop-admin")[0], timeout=40)
+    company.card(company.ask(who, "shop-admin"))
     company.quiet()
     assert len(posts_about(company, who, APPROVALS)) == 1
 
@@ -119,10 +117,8 @@ def test_a_lost_answer_repeats_that_message_at_most_once_and_every_copy_can_be_u
 ) -> None:
     first, second = known(company), known(company)
     company.sandbox.faults.lost_answer("chat.postMessage", count=1)
-    for who in (first, second):
-        company.access(who, "request shop-admin 1h because")
-    request = company.request(first, "shop-admin")[0]
-    company.card(company.request(second, "shop-admin")[0], timeout=30)
+    request, later = [company.ask(who, "shop-admin") for who in (first, second)]
+    company.card(later)
     copies = posts_about(company, first, APPROVALS)
     assert 1 <= len(copies) <= 2 and len(posts_about(company, second, APPROVALS)) == 1
     assert company.ben.click(copies[0], "Approve").ok
@@ -138,7 +134,7 @@ def test_answers_that_are_lost_again_and_again_make_two_copies_and_never_three(
     company.expect("post_approval can't be done")
     who = known(company)
     company.sandbox.faults.lost_answer("chat.postMessage", count=3)
-    company.access(who, "request shop-admin 1h because")
+    company.ask(who, "shop-admin")
     company.quiet(60)
     assert 1 <= len(posts_about(company, who, APPROVALS)) <= 2
 
@@ -153,11 +149,9 @@ def test_a_closed_channel_is_told_to_security_once_and_another_channel_is_asked(
     dev, first = company.dev, known(company)
     company.sandbox.admin.archive("#db-approvals")
     try:
-        company.access(dev, "request customer-data 1h OPS-1")
-        company.access(first, "request reports-read 1h because")
-        for who, role in ((dev, "customer-data"), (first, "reports-read")):
-            card = company.card(company.request(who, role)[0])
-            assert card["channel"] == APPROVALS
+        asked = ((dev, "customer-data"), (first, "reports-read"))
+        for request in [company.ask(who, role, "1h OPS-1") for who, role in asked]:
+            assert company.card(request)["channel"] == APPROVALS
         company.quiet()
         told = [company.chiara.plain(each) for each in company.sandbox.inspector.messages(SECURITY)]
         assert sum("can't be delivered" in each and "db-approvals" in each for each in told) == 1
@@ -171,7 +165,7 @@ def test_who_asks_hears_that_nobody_saw_it_when_no_channel_takes_it(company: Com
     company.sandbox.admin.remove_from_channel("#access-approvals")
     try:
         for who in (first, second):
-            company.access(who, "request shop-admin 1h because")
+            company.ask(who, "shop-admin")
             who.wait_dm("to its channel now", timeout=30)
         company.quiet()
         told = [company.chiara.plain(each) for each in company.sandbox.inspector.messages(SECURITY)]
