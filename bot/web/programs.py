@@ -27,6 +27,7 @@ from bot.operations.programs.request_by_program import (
     TokenOver,
     find_program,
     read_api_request,
+    refuse_malformed,
     request_by_program,
 )
 from bot.operations.requests.answer_waiting import refusal_words
@@ -59,16 +60,10 @@ class PostRequest:
         token = await self._programs.caller(scope)
         if isinstance(token, Answer):
             return token
-        if content_type(scope) != "application/json":
-            return _invalid("the body must be application/json")
-        body = await read_body(receive, LARGEST_BODY)
-        if body is None:
-            return TOO_BIG
-        try:
-            sent = read_request(body, _key(header_values(scope, b"idempotency-key")))
-        except Wrong as wrong:
-            return _invalid(str(wrong))
-        checks = self._programs.checks
+        checks, sent = self._programs.checks, await _sent(scope, receive)
+        if isinstance(sent, Refused):
+            await checks.in_thread(refuse_malformed, checks.world, token, sent)
+            return TOO_BIG if sent is TOO_LONG else _invalid(sent.reason)
         outcome = await checks.in_thread(request_by_program, checks.world, token, sent)
         return answer(outcome, known=sent.role in checks.world.policy().roles)
 
@@ -107,6 +102,22 @@ class Programs:
         if token is None:
             return NO_TOKEN
         return too_many(wait) if (wait := self._rates.take(token.id)) else token
+
+
+TOO_LONG = Refused(f"the body has more than {LARGEST_BODY // 1024} KiB")
+
+
+async def _sent(scope: Scope, receive: Receive) -> Sent | Refused:
+    """The request that was sent, or why none can be read."""
+    if content_type(scope) != "application/json":
+        return Refused("the body must be application/json")
+    body = await read_body(receive, LARGEST_BODY)
+    if body is None:
+        return TOO_LONG
+    try:
+        return read_request(body, _key(header_values(scope, b"idempotency-key")))
+    except Wrong as wrong:
+        return Refused(str(wrong))
 
 
 def read_request(body: bytes, key: str | None) -> Sent:
@@ -175,7 +186,7 @@ def answer(outcome: Outcome, *, known: bool) -> Answer:
         case OutOfScope():
             return _error(403, "insufficient_scope", outcome.refused.reason)
         case KeyReused():
-            return _error(409, "key_reused", "this Idempotency-Key came with another body before")
+            return _error(409, "key_reused", outcome.refused.reason)
         case AlreadyChecked():
             return _error(409, "conflict", "a request of the owner for this role is being checked")
         case AlreadyHeld() | AlreadyPending():

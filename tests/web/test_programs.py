@@ -55,6 +55,14 @@ def read(site: Site, secret: str, id: str) -> httpx2.Response:
     return site.call("GET", f"/requests/{id}", headers={"Authorization": f"Bearer {secret}"})
 
 
+def refusals(site: Site) -> list[str]:
+    """The reasons of the refusals on record, without the counts of repetitions."""
+    found = site.made.log("request:action:refused", "detail")
+    details = [json.loads(str(detail)) for (detail,) in found]
+    assert all(detail["source"] == "api" and detail["token"] for detail in details)
+    return [str(detail["why"]) for detail in details]
+
+
 def error(answer: httpx2.Response) -> tuple[int, str]:
     assert answer.json()["error_description"][-1:] != "", answer.text
     return answer.status_code, answer.json()["error"]
@@ -240,7 +248,10 @@ def test_limits_of_size_and_number(site: Site, monkeypatch: pytest.MonkeyPatch) 
     for role in ("shop-admin", "shop-deploy"):
         long = post(site, program.secret, role=role, reason="x" * 3001)
         assert error(long) == (400, "invalid_request")
-    assert site.made.log("request:action:refused", "actor") == []
+    assert [why.partition(" must ")[0] for why in refusals(site)] == [
+        "the body has more than 32 KiB",
+        "reason",
+    ]
     assert error(post(site, program.secret, "k" * 201)) == (400, "invalid_request")
     monkeypatch.setattr("bot.operations.requests.request_access.MOST_REQUESTS", 1)
     id = post(site, program.secret).json()["id"]
@@ -252,6 +263,33 @@ def test_limits_of_size_and_number(site: Site, monkeypatch: pytest.MonkeyPatch) 
     other = build_site(site.made)
     assert read(other, program.secret, id).status_code == 200
     assert error(read(other, program.secret, id)) == (429, "too_many_requests")
+
+
+def test_a_request_that_cannot_be_read_is_on_record_and_a_flood_of_them_bounded(
+    either: Site,
+) -> None:
+    program = a_program(either.made)
+    bearer = {"Authorization": f"Bearer {program.secret}"}
+    for content in (b"{", b"{", b"[]"):
+        json_type = {**bearer, "Content-Type": "application/json"}
+        either.call("POST", "/requests", content=content, headers=json_type)
+    either.call("POST", "/requests", content=b"role=x", headers=bearer)
+    post(either, program.secret, "k1")
+    post(either, program.secret, "k1", reason="else")
+    assert refusals(either) == [
+        "the body is not JSON in UTF-8",
+        "the body must be one JSON object",
+        "the body must be application/json",
+        "this Idempotency-Key came with another body before",
+    ]
+    assert either.made.log("request:action:refused", "actor, role, reason")[-1] == (
+        ANA,
+        "shop-admin",
+        "else",
+    )
+    for number in range(50):
+        post(either, program.secret, **{f"\0{number}": 1})
+    assert len(refusals(either)) == 21 and refusals(either)[-1].startswith("more than 20 ")
 
 
 def test_refusals_of_a_program_hide_none_of_its_owner(site: Site) -> None:

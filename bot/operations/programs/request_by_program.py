@@ -22,6 +22,8 @@ from bot.operations.requests.request_access import (
 )
 from storage import grants, outbox, programs, requests
 
+ACTION = "request"
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -61,7 +63,9 @@ class TokenOver:
 
 @dataclass(frozen=True, slots=True)
 class KeyReused:
-    """The idempotency key came before with another body."""
+    """The idempotency key came before with another body. `refused` was recorded."""
+
+    refused: Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,10 @@ def _request(world: Context, id: str, sent: Sent) -> Outcome:
     if token is None or token.state(world.now()) != "active":
         return TokenOver()
     if sent.key and (earlier := programs.request_with_key(world.db, id, sent.key)) is not None:
-        return _view(Snapshot(world), earlier) if earlier.digest == sent.digest else KeyReused()
+        if earlier.digest == sent.digest:
+            return _view(Snapshot(world), earlier)
+        refused = Refused("this Idempotency-Key came with another body before")
+        return KeyReused(_refuse(world, token, refused, sent))
     if sent.role not in token.roles:
         return _out_of_scope(world, token, sent)
     if outbox.any_with_key(world.db, ask_key(token.owner, sent.role)):
@@ -144,9 +151,19 @@ def _out_of_scope(world: Context, token: ApiToken, sent: Sent) -> OutOfScope:
         f" {', '.join(token.roles)}; an operator can create another one.",
         "role",
     )
+    return OutOfScope(_refuse(world, token, refused, sent))
+
+
+def _refuse(world: Context, token: ApiToken, refused: Refused, sent: Sent) -> Refused:
     with unit(world) as u:
-        u.refuse(refused, token.owner, "request", role=sent.role[:80], reason=sent.reason)
-    return OutOfScope(refused)
+        return u.refuse(refused, token.owner, ACTION, role=sent.role[:80], reason=sent.reason)
+
+
+def refuse_malformed(world: Context, token: ApiToken, refused: Refused) -> None:
+    """Records that the program sent something from which no request can be read. Raises
+    StorageUnavailable."""
+    with unit(world.via(Source.API, token.id)) as u:
+        u.refuse(refused, token.owner, ACTION)
 
 
 def read_api_request(world: Context, token: ApiToken, id: str) -> RequestView | None:
