@@ -8,7 +8,7 @@ COPY requirements.txt requirements-build.txt ./
 RUN python -m venv --without-pip /opt/access-bot && python -m venv /opt/build
 RUN /opt/build/bin/pip --python /opt/access-bot/bin/python install --no-cache-dir --only-binary=:all: --require-hashes -r requirements.txt
 RUN /opt/build/bin/pip install --no-cache-dir --only-binary=:all: --require-hashes -r requirements-build.txt
-COPY pyproject.toml README.md LICENSE roles.toml ./
+COPY pyproject.toml hatch_build.py README.md LICENSE roles.toml ./
 COPY bot bot
 COPY storage storage
 ARG VERSION=0.0.0
