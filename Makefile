@@ -2,7 +2,7 @@
 # PYTHON is the interpreter, ARGS are passed to the command.
 PYTHON ?= python3
 BIN    := .venv/bin
-UV     := .venv-uv/bin/uv
+UV     := $(BIN)/uv
 TOOL   := $(UV) tool run --quiet
 
 # If it is set, as in many container images, every process compiles all of its imports again.
@@ -24,7 +24,7 @@ test: .venv/ready
 
 # Tests with both ends of the ranges in pyproject.toml, each resolved again in its own environment: the newest
 # allowed versions, and the lowest versions that pyproject.toml names, with the newest development tools that fit.
-test-newest: $(UV)
+test-newest: .venv/ready
 	@rm -rf .venv-newest && $(UV) venv --quiet --seed --python $(PYTHON) .venv-newest
 	@$(UV) pip compile --quiet --python .venv-newest/bin/python $(EXTRAS) --group dev \
 	  --no-emit-package access-bot --output-file .venv-newest/requirements.txt pyproject.toml
@@ -32,7 +32,7 @@ test-newest: $(UV)
 	@$(UV) pip install --quiet --python .venv-newest/bin/python --no-deps --no-build-isolation --editable .
 	.venv-newest/bin/python -m pytest $(ARGS)
 
-test-oldest: $(UV)
+test-oldest: .venv/ready
 	@rm -rf .venv-oldest && $(UV) venv --quiet --seed --python $(PYTHON) .venv-oldest
 	@$(UV) pip compile --quiet --python .venv-oldest/bin/python $(EXTRAS) --resolution lowest-direct \
 	  --no-emit-package access-bot --output-file .venv-oldest/requirements.txt pyproject.toml
@@ -47,9 +47,6 @@ test-oldest: $(UV)
 test-both-ends:
 	$(MAKE) --jobs=2 test-newest test-oldest ARGS="$(STARTS) -n 2"
 
-$(UV):
-	@$(PYTHON) -m venv --clear .venv-uv && .venv-uv/bin/pip install --quiet --disable-pip-version-check uv
-
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -58,7 +55,7 @@ types: .venv/ready
 	$(BIN)/mypy
 
 # Checks the files for deployment against their published schemas, and the workflows for unsafe steps.
-check-deploy: $(UV)
+check-deploy: .venv/ready
 	$(TOOL) check-jsonschema@0.39.0 --builtin-schema vendor.compose-spec compose.yaml
 	$(TOOL) kubernetes-validate@1.37.0 --strict --quiet -k 1.33 deploy/kubernetes/example/namespace.yaml \
 	  $(filter-out %/kustomization.yaml,$(wildcard deploy/kubernetes/base/*.yaml))
@@ -83,7 +80,7 @@ screenshots: .venv/ready
 
 # Writes three files for all platforms, with the hashes of each package: requirements.lock has everything, and two
 # parts of it are for production. requirements.txt has what the bot needs, requirements-build.txt what builds its wheel.
-lock: $(UV)
+lock: .venv/ready
 	$(UV) $(COMPILE) $(EXTRAS) --group dev --no-emit-package access-bot \
 	  --output-file requirements.lock pyproject.toml
 	$(UV) $(COMPILE) --no-annotate $(SERVED) --no-emit-package access-bot --constraint requirements.lock \
@@ -92,4 +89,4 @@ lock: $(UV)
 	  --output-file requirements-build.txt
 
 clean:
-	rm -rf .venv .venv-uv .venv-newest .venv-oldest .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-newest .venv-oldest .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,7 +24,7 @@ from tests.factories import GROUPS, Made, make_world
 from tests.first_look import Slack, Start
 from tests.full_disk import NO_DISK, SmallDisk, mount, unmount
 from tests.postgres import Postgres
-from tests.readme import FIRST_HOUR, PORT_TAKEN
+from tests.readme import FIRST_HOUR, NO_INDEX, PORT_TAKEN
 
 NO_POSTGRES = "PostgreSQL could not be started"
 MISSED = {
@@ -33,6 +33,7 @@ MISSED = {
     NO_SSHD: "No SSH certificate met a real sshd.",
     PORT_TAKEN: "Nobody followed the README.",
     NO_DISK: "No disk was really full.",
+    NO_INDEX: "Nobody ran the wheel with uvx.",
 }
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PORT_TAKEN = "a port that the README names is taken"
+NO_INDEX = "uv reached no package index"
 FIRST_HOUR = "First hour"
 """The property of a test with the duration of each step, which the summary prints."""
 PAGES = ("README.md", "docs/running.md", "docs/deploy.md")

@@ -2,12 +2,11 @@
 
 import json
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
-from bot.cli.errors import Wrong
+from bot.cli.sandbox_extra import require_sandbox_extra
 from bot.slack.manifest import manifest as build_manifest
 
 try:
@@ -38,7 +37,7 @@ def demo(ctx: click.Context, ends: bool, fresh: bool, port: int) -> None:
     shows request, approval, token, reminder, renewal, timely end and audit log, then keeps running
     for you to try. It prints the address of the page, which only this machine can reach.
     """
-    _must_be_installed()
+    require_sandbox_extra()
     ctx.exit(play(_example_roles(), ends=ends or not sys.stdout.isatty(), fresh=fresh, port=port))
 
 
@@ -61,14 +60,9 @@ def sandbox(port: int, manifest: Path | None, request_url: str | None, rate_limi
 
     It serves a page and prints the environment with which a bot joins.
     """
-    _must_be_installed()
+    require_sandbox_extra()
     app = json.loads(manifest.read_text()) if manifest else build_manifest("socket")
     serve(port, app, request_url, rate_limits)
-
-
-def _must_be_installed() -> None:
-    if find_spec("websockets") is None:
-        raise Wrong("The sandbox needs websockets: pip install 'access-bot[sandbox]'")
 
 
 def _example_roles() -> Path:

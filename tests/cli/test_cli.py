@@ -184,17 +184,6 @@ def test_without_keys_a_command_says_so(
     assert shown.stderr.startswith("environment ACCESS_SECRET_KEYS: is not set")
 
 
-@pytest.mark.parametrize("verb", ["demo", "sandbox"])
-def test_the_sandbox_without_its_library_says_how_to_get_it(verb: str) -> None:
-    script = (
-        f"import sys; sys.modules['websockets'] = None; sys.argv[1:] = [{verb!r}]; import bot.cli;"
-        " bot.cli.main()"
-    )
-    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert (shown.returncode, shown.stdout) == (2, "")
-    assert shown.stderr == "The sandbox needs websockets: pip install 'access-bot[sandbox]'\n"
-
-
 @pytest.mark.parametrize("words", WRITING, ids=" ".join)
 def test_a_missing_database_is_named_and_not_made(words: tuple[str, ...], configured: Path) -> None:
     shown = run(*words)
