@@ -332,10 +332,17 @@ class Company:
         return person.command("/access", words, **where)
 
     def ask(self, person: Person, role: str, words: str = "because of the tests") -> str:
-        """Requests a role by command; returns the id of the request."""
+        """Requests a role by command; returns the id of the request, once there is one: it waits
+        while the bot's groups are out of date."""
+        before = self.request(person, role)[0]
         said = self.access(person, f"request {role} {words}")
         assert said.ok, said
-        found, state = self.request(person, role)
+
+        def asked() -> tuple[str, str] | None:
+            found = self.request(person, role)
+            return found if found[0] != before else None
+
+        found, state = until(asked)
         assert state in (
             "pending",
             "lapsed",
