@@ -74,7 +74,7 @@ class BrowserPages:
     ) -> Answer:
         """The page for a browser that may not in."""
         if not self._slack.app:
-            self._slack = await self._checks.in_thread(slack_place, self._world)
+            self._slack = await self._checks.in_thread_unproved(slack_place, self._world)
         headers = (CHALLENGE,) if status == 401 else ()
         has_cookie = bool(_secrets(system, scope))
         return no_access(status, system.name, self._slack, has_cookie, *headers, why=why)
@@ -93,7 +93,7 @@ class BrowserPages:
         secrets = _secrets(system, scope)
         if len(secrets) == 1:
             digest = digest_of(secrets[0])
-            found = await self._checks.in_thread(
+            found = await self._checks.in_thread_unproved(
                 introspect_session, self._world, digest, system.name
             )
             if isinstance(found, TokenActive):
@@ -117,7 +117,7 @@ class BrowserPages:
             return await self.no_access(system, scope, TWO_COOKIES, 403)
         current = secrets[0] if secrets else ""
         source = source_address(scope)
-        found = await self._checks.in_thread(
+        found = await self._checks.in_thread_unproved(
             open_session, self._world, code, system.name, source, current
         )
         if isinstance(found, Refused):
@@ -129,7 +129,7 @@ class BrowserPages:
         if not is_same_origin(scope, system.browser_url):
             return CROSS_SITE
         for secret in _secrets(system, scope)[:2]:
-            await self._checks.in_thread(
+            await self._checks.in_thread_unproved(
                 end_session, self._world, secret, system.name, source_address(scope)
             )
         place = (b"location", f"{system.browser_url}/_access/".encode())

@@ -51,6 +51,10 @@ THREADS = 16
 """The most concurrent checks on PostgreSQL: fewer than the pool's 20 connections, so that none
 waits there and fails."""
 
+UNPROVED_THREADS = 2
+"""The most concurrent look-ups in the database for callers outside of `/auth` that have not proved
+who they are."""
+
 
 class TokenChecks:
     """One for each process. On SQLite a check is one statement in the event loop, because handing
@@ -63,6 +67,7 @@ class TokenChecks:
         self.world, self.signer, self._meter, self._checked = world, signer, meter, checked
         self._used: dict[tuple[str, str], None] = {}
         self._limiter = CapacityLimiter(THREADS)
+        self._unproved = CapacityLimiter(UNPROVED_THREADS)
 
     def gateway(self, name: str) -> System | None:
         """The system of that name, if it checks tokens."""
@@ -110,6 +115,11 @@ class TokenChecks:
     async def in_thread(self, work: Callable[..., Result], *given: object) -> Result:
         """Runs work that may wait for the database in a thread."""
         return await to_thread.run_sync(partial(work, *given), limiter=self._limiter)
+
+    async def in_thread_unproved(self, work: Callable[..., Result], *given: object) -> Result:
+        """Like `in_thread`, for a caller who has proved nothing yet: a flood of invented secrets
+        leaves the threads of the checks free."""
+        return await to_thread.run_sync(partial(work, *given), limiter=self._unproved)
 
     def _check(self, look: Look, system: str, use: Use) -> TokenActive | TokenInactive:
         """The whole check, in a thread."""

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import httpx2
+import psycopg
 import pytest
 
 from bot.core.approval import Refused
 from bot.core.effects import Kind
 from bot.core.eligibility import Ask
 from bot.operations.idempotency import do_together
-from bot.operations.programs.create_api_token import Created, Wanted, create_api_token
+from bot.operations.programs.create_api_token import PREFIX, Created, Wanted, create_api_token
 from bot.operations.programs.request_by_program import RequestView, Sent, request_by_program
 from bot.operations.programs.revoke_api_token import Revoked, revoke_api_token
 from bot.operations.requests.answer_waiting import answer_waiting, give_up_waiting
@@ -53,6 +57,12 @@ def post(site: Site, secret: str, key: str = "", **more: object) -> httpx2.Respo
 
 def read(site: Site, secret: str, id: str) -> httpx2.Response:
     return site.call("GET", f"/requests/{id}", headers={"Authorization": f"Bearer {secret}"})
+
+
+@pytest.fixture
+def made_on_postgres(postgres_url: str, tmp_path: Path) -> Iterator[Made]:
+    with closing(Database(postgres_url)) as database:
+        yield make_world(tmp_path, db=database)
 
 
 def refusals(site: Site) -> list[str]:
@@ -290,6 +300,32 @@ def test_a_request_that_cannot_be_read_is_on_record_and_a_flood_of_them_bounded(
     for number in range(50):
         post(either, program.secret, **{f"\0{number}": 1})
     assert len(refusals(either)) == 21 and refusals(either)[-1].startswith("more than 20 ")
+
+
+def test_a_flood_of_invented_tokens_holds_up_no_check(made_on_postgres: Made) -> None:
+    """Another connection holds the table of API tokens, so that no look-up of them ends."""
+    made, site = made_on_postgres, build_site(made_on_postgres)
+    token, url = made.a_token(made.a_grant()), made.world.db._url  # noqa: SLF001
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+
+    async def flood(other: psycopg.Connection) -> tuple[httpx2.Response, list[httpx2.Response]]:
+        transport = httpx2.ASGITransport(site.app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://bot") as client:
+            bearer = {"Authorization": f"Bearer {PREFIX}{'x' * 43}"}
+            calls = [client.get("/requests/r1", headers=bearer) for _ in range(40)]
+            tasks = [asyncio.create_task(call) for call in calls]
+            while not made.rows(waiting)[0][0]:
+                await asyncio.sleep(0.01)
+            headers = {"Authorization": f"Bearer {token}", "X-Access-System": "shop-admin"}
+            checked = await client.get("/auth", headers=headers)
+            other.rollback()
+            return checked, await asyncio.gather(*tasks)
+
+    with psycopg.connect(url) as other:
+        other.execute("LOCK TABLE api_tokens IN ACCESS EXCLUSIVE MODE")
+        checked, invented = asyncio.run(flood(other))
+    assert checked.status_code == 200
+    assert {answer.status_code for answer in invented} == {401}
 
 
 def test_refusals_of_a_program_hide_none_of_its_owner(site: Site) -> None:
