@@ -41,7 +41,7 @@ timezone = <timezone>
 [systems.shop-admin]
 connector = "gateway"
 secret = "${SHOP_ADMIN_SECRET}"
-# browser = true   # people get in with a browser, too: docs/gateways.md#a-browser
+# browser = true   # people get in with a browser, too; needs url
 # url = "https://shop-admin.example.com"   # scheme and host at which a browser finds the page
 
 [roles.shop-admin]

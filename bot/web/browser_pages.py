@@ -33,7 +33,7 @@ from bot.web.token_check import TokenChecks, source_address
 LARGEST_BODY = 4096
 
 NO_BROWSERS = as_text(
-    404, "This system takes no browsers: see “browser” and “url” in docs/gateways.md."
+    404, "This system takes no browsers: its table in roles.toml needs browser = true and url."
 )
 ELSEWHERE = as_text(421, "This system is at another address: see its “url” in roles.toml.")
 CROSS_SITE = as_text(403, "Another site sent this request, so nothing was done.")

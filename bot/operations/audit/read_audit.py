@@ -34,7 +34,7 @@ def read_audit(
 ) -> list[Record] | Refused:
     """Returns one page of records older than record `before`, newest first. Raises
     StorageUnavailable."""
-    with world.db.reading():  # a search may take a second, and must hold up no write
+    with world.db.reading():  # a search may take a second, and must delay no write
         refused = leads_only(Snapshot(world), by)
         found = audit.page(world.db, filters, before, size) if refused is None else []
     with unit(world) as u:

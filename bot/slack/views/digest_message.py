@@ -83,7 +83,9 @@ def render(view: DigestView) -> Message:
         *_emergencies(view),
         *_unused(view),
         *_flags(view),
-        context("docs/digest.md says what each number means."),
+        context(
+            "The documentation says what each number means: “The weekly digest and right-sizing”."
+        ),
     ]
     room = MESSAGE_CHARACTERS - FRAME - weight([*above, *below])
     return message(_twin(view), *above, *_holders(view, room), *below)

@@ -63,7 +63,10 @@ def render(found: RightSizing) -> Message:
         ),
         *shown,
         *more,
-        context("docs/digest.md says when each of these is suggested."),
+        context(
+            "The documentation says when each of these is suggested: “The weekly digest and"
+            " right-sizing”."
+        ),
     )
 
 
