@@ -28,7 +28,7 @@ from bot.core.model import (
     all_actions,
 )
 from bot.core.names import slash
-from bot.core.roles import Role, System
+from bot.core.roles import Role, System, ticket_matches
 from bot.core.rules import Tier
 
 LATEST_START = 30 * 86400
@@ -250,13 +250,13 @@ def terms(request: Request, votes: Iterable[Vote]) -> Terms:
 
 
 def something_left(
-    role: Role, request: Request, votes: Iterable[Vote], authority: Authority
+    role: Role, request: Request, votes: Iterable[Vote], authority: Authority, by: str = ""
 ) -> Refused | None:
-    """Refuses the latest of `votes` when approvers would cross out all actions between them. A
-    voter's earlier vote is replaced by their later one."""
+    """Refuses the vote of `by` when approvers would cross out all actions between them. A voter's
+    earlier vote is replaced by their later one."""
     latest = list({vote.voter: vote for vote in votes}.values())
     so_far = count(role, request, latest, authority)
-    counted = [vote for vote in latest if vote.voter in (*so_far.earlier, *so_far.have)]
+    counted = [vote for vote in latest if vote.voter in (*so_far.earlier, *so_far.have, by)]
     left = terms(request, counted or latest)
     if left.systems and (left.actions or not request.actions):
         return None
@@ -317,6 +317,19 @@ def too_long_now(role: Role, duration: int) -> Refused | None:
     )
 
 
+def ticket_asked_now(role: Role, request: Request) -> Refused | None:
+    """Refuses access whose ticket is not one that the role asks for now. A renewal has the ticket
+    of its first request."""
+    if request.renews is not None or ticket_matches(role, request.ticket):
+        return None
+    given = f"“{request.ticket[:60]}”" if request.ticket else "none"
+    return Refused(
+        f"{role.name} asks for a ticket like {role.ticket} now, and this request has {given}. It"
+        " has to be requested again.",
+        field="ticket",
+    )
+
+
 def may_start(
     role: Role | None, request: Request, grant: Grant, holder: Person, directory: Directory
 ) -> Refused | None:
@@ -341,7 +354,7 @@ def may_start(
             f"{role.name} is given for at most {longest} now, and this was approved for"
             f" {approved}. Ask for less."
         )
-    return None
+    return ticket_asked_now(role, request)
 
 
 def nobody_can_decide(role: Role, requester: str, authority: Authority) -> Refused | None:

@@ -19,6 +19,9 @@ REASON_LIMIT = 3000
 
 TICKET_LIMIT = 200
 
+_FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
+"""Letters that show nothing: the Hangul fillers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -101,9 +104,14 @@ def check_duration(role: Role, duration: int) -> Refused | None:
     )
 
 
+def has_words(text: str) -> bool:
+    """Whether a text has a letter or digit that can be seen."""
+    return any(c.isalnum() and c not in _FILLERS for c in text)
+
+
 def check_reason(reason: str) -> Refused | None:
     """A reason has something to read, fits, and can be stored as it is."""
-    if not any(c.isalnum() for c in reason):
+    if not has_words(reason):
         return Refused(
             "Say why you need it: approvers decide by your reason, and the audit log keeps it.",
             "reason",

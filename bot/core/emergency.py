@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from bot.core.approval import Refused
 from bot.core.authority import OPERATOR
 from bot.core.durations import format_duration
-from bot.core.eligibility import check_reason, may_request
+from bot.core.eligibility import check_reason, has_words, may_request
 from bot.core.lifecycle import next_repeat
 from bot.core.model import Directory, Grant, GrantState, Person, Urgency, folded
 from bot.core.names import slash
@@ -146,7 +146,7 @@ class EmergencyReview:
 
 def check_conclusion(text: str) -> Refused | None:
     """A conclusion has something to read, fits, and can be stored as it is."""
-    if any(c.isalnum() for c in text):
+    if has_words(text):
         refused = check_reason(text)
         return replace(refused, field="conclusion") if refused else None
     return Refused(

@@ -13,7 +13,7 @@ from typing import Any
 from bot.core.approval import Refused
 from bot.core.authority import Authority, with_delegates
 from bot.core.durations import BadDuration, format_duration, parse_duration
-from bot.core.eligibility import check_reason, find_role
+from bot.core.eligibility import check_reason, find_role, has_words
 from bot.core.model import CampaignState, Directory, Grant, ItemState, Person, folded
 from bot.core.onboarding import Ramp
 from bot.core.roles import Policy, Role
@@ -295,7 +295,7 @@ def read_due(text: str) -> int | Refused:
 
 def check_decision(decision: Decision) -> Refused | None:
     """Whether the reason can be kept. The log keeps it for the auditor."""
-    if any(each.isalnum() for each in decision.reason):
+    if has_words(decision.reason):
         return check_reason(decision.reason)
     return Refused("Say why: the reason is kept for the auditor.", "reason")
 

@@ -68,6 +68,21 @@ class TestOneDecision:
         assert sum(isinstance(outcome, Granted | Withdrawn) for outcome in found) == 1
 
     @pytest.mark.parametrize("decide", ["approve", "deny"])
+    def test_after_its_time_a_request_lapses_even_if_no_worker_has_closed_it(
+        self, made: Made, decide: str
+    ) -> None:
+        request = made.a_request()
+        made.clock.at = request.lapses_at
+        late = (
+            _approve(made, request.id, BEN)
+            if decide == "approve"
+            else deny_request(made.world, request.id, a_person(BEN), "no")
+        )
+        assert isinstance(late, AlreadyDecided)
+        assert late.request.state is RequestState.LAPSED
+        assert made.events("request:access:lapsed") == 1
+
+    @pytest.mark.parametrize("decide", ["approve", "deny"])
     def test_a_second_click_changes_nothing_and_says_who_decided(
         self, made: Made, decide: str
     ) -> None:
@@ -296,6 +311,14 @@ class TestRoleChanged:
         request = made.a_request()
         made.set_policy(shop_admin='title = "Other words"\nmax_duration = "2h"')
         assert isinstance(_approve(made, request.id, BEN), Granted)
+
+    def test_a_request_without_the_ticket_that_is_asked_for_now_is_not_approved(
+        self, made: Made
+    ) -> None:
+        request = made.a_request()
+        made.set_policy(shop_admin="ticket = '^INC-[0-9]+$'")
+        refused = _approve(made, request.id, BEN)
+        assert isinstance(refused, Refused) and refused.field == "ticket"
 
     def test_a_request_for_a_removed_role_is_not_approved(self, made: Made) -> None:
         request = made.a_request()

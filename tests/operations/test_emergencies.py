@@ -22,6 +22,7 @@ from bot.operations.emergencies.sign_review import (
     sign_review,
 )
 from bot.operations.emergencies.start_emergency import (
+    WAITS_FOR_SLACK,
     Call,
     NeedsPress,
     Outcome,
@@ -34,6 +35,7 @@ from bot.operations.grants.release_grant import release_grant
 from bot.operations.grants.renew_grant import renew_grant
 from bot.operations.idempotency import Repeated, do_once
 from bot.operations.people.describe_person import describe_home, emergency_roles
+from bot.operations.requests.answer_waiting import answer_waiting
 from bot.operations.requests.approve_request import Granted, approve_request
 from bot.operations.requests.deny_request import Denied, deny_request
 from bot.operations.requests.lapse_due import lapse_due
@@ -730,3 +732,13 @@ def test_one_person_s_emergencies_that_wait_for_slack_are_limited(made: Made) ->
     assert isinstance(refused, Refused) and "wait for Slack" in refused.reason
     assert made.work().count("ask") == MOST_REQUESTS
     assert isinstance(call(made, DAN, look_up_first=True), Waiting)
+
+
+def test_one_that_waited_for_slack_too_long_does_not_start(made: Made) -> None:
+    assert isinstance(call(made, look_up_first=True), Waiting)
+    ((asked,),) = made.rows("SELECT data FROM outbox WHERE kind = 'ask'")
+    made.clock.at += WAITS_FOR_SLACK
+    answer_waiting(made.world, json.loads(str(asked)))
+    assert made.count("grants") == 0
+    ((told,),) = made.rows("SELECT data FROM outbox WHERE kind = 'answer'")
+    assert "nothing was started" in json.loads(str(told))["why"]

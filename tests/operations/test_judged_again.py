@@ -41,6 +41,10 @@ CHANGES: dict[str, tuple[Callable[[Made], object], str]] = {
         "was changed",
     ),
     "more must agree": (lambda made: made.set_policy(shop_admin="approvals = 2"), "was changed"),
+    "another ticket is asked for": (
+        lambda made: made.set_policy(shop_admin="ticket = '^INC-[0-9]+$'"),
+        "this request has “OPS-1”",
+    ),
     "others may ask": (
         lambda made: made.set_policy(shop_admin='requesters = ["@sre"]'),
         "only for @sre now",

@@ -110,3 +110,15 @@ def test_of_two_tiers_pressed_at_once_both_count_in_order_or_one_is_refused(tier
         assert isinstance(found[1], Refused)
         assert isinstance(_approve(tiered, request.id, CARA), Granted)
     assert tiered.count("grants") == 1
+
+
+def test_a_vote_that_finds_the_tiers_complete_still_limits_the_terms(made: Made) -> None:
+    made.set_policy(vault=TIERS.replace('["@sre"]', '["@sre"]\napprovals = 2'))
+    request = made.a_request("vault", duration=3600)
+    for voter in (LEA, CARA):
+        assert isinstance(_approve(made, request.id, voter), NeedsApproval)
+    made.set_groups(sre=[BEN, DAN])
+    assert isinstance(_approve(made, request.id, DAN), NeedsApproval)
+    made.set_groups(sre=[BEN, CARA, DAN])
+    granted = approve_request(made.world, request.id, a_person(BEN), duration=900)
+    assert isinstance(granted, Granted) and granted.grant.duration == 900

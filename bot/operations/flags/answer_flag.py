@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bot.core import effects
 from bot.core.approval import Refused
 from bot.core.audit import Entry, Event
-from bot.core.eligibility import REASON_LIMIT
+from bot.core.eligibility import REASON_LIMIT, check_reason
 from bot.core.flags.flag import EXPECTED, REVOKED, Flag
 from bot.core.model import EndReason, Grant
 from bot.operations._end_grant import request_end
@@ -38,7 +38,7 @@ def expect_flag(world: Context, by: str, flag: str, why: str) -> Refused | None:
         found = _answerable(u, by, flag)
         if isinstance(found, Refused):
             return found
-        if not words or len(words) > REASON_LIMIT:
+        if check_reason(words) is not None:
             wrong = Refused(f"Write why it was expected, in up to {REASON_LIMIT} characters.")
             return u.refuse(wrong, by, ACTION, role=found.role)
         flags.answer(u.db, flag, EXPECTED, by, u.now, words)

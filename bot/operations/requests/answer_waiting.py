@@ -35,7 +35,11 @@ OVER = "The API token was revoked or has expired. Ask an operator for another on
 
 
 def answer_waiting(world: Context, asked: Asked) -> None:
-    """Makes the request and queues the answer. Raises StorageUnavailable."""
+    """Makes the request and queues the answer; gives it up if its time is over. Raises
+    StorageUnavailable."""
+    if world.now() >= int(asked["until"]):
+        give_up_waiting(world, asked, "the answer came too late")
+        return
     if asked.get("program"):
         _answer_program(world, asked)
         return

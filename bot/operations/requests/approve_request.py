@@ -16,6 +16,7 @@ from bot.core.approval import (
     something_left,
     tally,
     terms,
+    ticket_asked_now,
     tier_asked,
     too_long_now,
     unchanged,
@@ -35,6 +36,7 @@ from bot.operations._extend_grant import extend_grant
 from bot.operations._pings import ask_next_tier
 from bot.operations._unit_of_work import OUTDATED, Context, UnitOfWork, unit
 from bot.operations.requests.accept_vote import AlreadyDecided
+from bot.operations.requests.lapse_due import lapsed_by_now
 from storage import grants, requests
 
 
@@ -68,6 +70,7 @@ def approve_request(
         request = requests.locked(u.db, request_id)
         if request is None:
             return u.refuse(Refused("This request does not exist."), voter.id, "approve")
+        request = lapsed_by_now(u, request)
         if request.state is not RequestState.PENDING:
             u.refuse(Refused(f"already {request.state}"), voter.id, "approve", request)
             return AlreadyDecided(request)
@@ -122,9 +125,10 @@ def _refusal(
         or (may_press(requester, voter) if request.urgency else None)
         or u.paused(role.name, request.requester)
         or denied(u, role, requester, u.now, *_starts(request, ballot.votes))
+        or ticket_asked_now(role, request)
         or refused_by_ticket(u, role, requester, request.ticket)
         or may_renew_pending(role, request, _renewed(u, request), vote, u.now)
-        or something_left(role, request, ballot.votes, authority)
+        or something_left(role, request, ballot.votes, authority, voter.id)
     )
 
 
@@ -186,7 +190,8 @@ def _approve(
     u: UnitOfWork, role: Role, request: Request, votes: list[Vote], counted: Approved, by: str
 ) -> Granted:
     """Approves the request; `by` gave the last vote that was needed."""
-    given = terms(request, [vote for vote in votes if vote.voter in counted.by])
+    # The last vote limits the terms even if the others were enough without it.
+    given = terms(request, [vote for vote in votes if vote.voter in (*counted.by, by)])
     judged = keep_decided(u, role, request)
     requests.move(u.db, request.id, Move.APPROVE, u.now, ",".join(counted.by))
     u.record(

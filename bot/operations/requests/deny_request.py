@@ -11,6 +11,7 @@ from bot.core.lifecycle import Move
 from bot.core.model import Person, Request, RequestState
 from bot.operations._unit_of_work import OUTDATED, Context, unit
 from bot.operations.requests.accept_vote import AlreadyDecided
+from bot.operations.requests.lapse_due import lapsed_by_now
 from storage import requests
 
 
@@ -28,6 +29,7 @@ def deny_request(
         request = requests.locked(u.db, request_id)
         if request is None:
             return u.refuse(Refused("This request does not exist."), voter.id, "deny")
+        request = lapsed_by_now(u, request)
         if request.state is not RequestState.PENDING:
             u.refuse(Refused(f"already {request.state}"), voter.id, "deny", request)
             return AlreadyDecided(request)
