@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.core.flags.evaluate import Raised, Recent, Repeated, evaluate, with_open_emergencies
-from bot.core.flags.facts import Fact, Sighting, What
+from bot.core.flags.facts import Fact, Sighting, What, network_of
 from bot.core.flags.index import Index
 from bot.core.flags.rule import FlagSettings, Severity
 from bot.core.flags.rules import RULES
@@ -541,3 +541,26 @@ def test_an_emergency_without_a_review_is_found_after_24_hours() -> None:
     in_time = [emergency(DAY), reviewed, late]
     assert What.STILL_OPEN not in [each.what for each in with_open_emergencies(in_time, NOW)]
     assert What.STILL_OPEN not in [each.what for each in with_open_emergencies(log[:1], NOW - 1)]
+
+
+def test_records_out_of_order_stop_no_rule() -> None:
+    """Two processes whose clocks differ by seconds write records whose times go back."""
+    index = Index()
+    for ago in (5 * DAY - 1, 5 * DAY + 1, *[4 * DAY] * 10, *range(50, 0, -1)):
+        index.add(asked(ago))
+    assert RULES["burst_of_requests"].check(asked(0), index, FlagSettings()) is not None
+    index.put(ANA, [asked(-DAY), asked(5)])
+    assert index.before(asked(0), What.REQUEST) == [asked(5)]
+
+
+def test_a_flag_from_a_clock_that_was_ahead_folds_no_later_one() -> None:
+    index, recent = Index(), Recent()
+    shown = [
+        next(evaluate(fact(ago, What.USED_AFTER_END, system="shop"), index, recent, FlagSettings()))
+        for ago in (-30 * DAY, 0, -60)
+    ]
+    assert [type(each) for each in shown] == [Raised, Raised, Repeated]
+
+
+def test_an_ipv4_address_in_ipv6_notation_is_in_its_own_network() -> None:
+    assert network_of("::ffff:203.0.113.9") == network_of("203.0.113.7") == "203.0.113.0/24"

@@ -56,24 +56,25 @@ class Past:
 class Recent:
     """The flags that were raised lately, and those that are raised only once."""
 
-    _of: dict[tuple[str, str], Past] = field(default_factory=dict)
+    _of: dict[tuple[str, str], list[Past]] = field(default_factory=dict)
     _by_person: dict[str, list[Past]] = field(default_factory=dict)
 
     def add(self, past: Past) -> None:
-        self._of[(past.rule, past.about)] = past
+        self._of.setdefault((past.rule, past.about), []).append(past)
         if past.person:
             self._by_person.setdefault(past.person, []).append(past)
 
     def same(self, rule: Rule, about: str, at: int) -> Past | None:
         """The flag that a repetition at this time counts for."""
-        found = self._of.get((rule.name, about))
-        return found if found and (rule.once or found.at > at - FOLDED_FOR) else None
+        found = reversed(self._of.get((rule.name, about), []))
+        return next((p for p in found if rule.once or abs(p.at - at) < FOLDED_FOR), None)
 
     def others(self, rule: Rule, person: str, at: int) -> tuple[str, ...]:
-        """The flags of other rules on this person in the last hour."""
+        """The flags of other rules on this person in the last hour. One of a clock that was ahead
+        is later than that."""
         found = [p for p in self._by_person.get(person, []) if p.at > at - COMBINED_WITHIN]
         self._by_person[person] = found
-        return tuple(each.key for each in found if each.rule != rule.name)
+        return tuple(p.key for p in found if p.rule != rule.name and p.at < at + COMBINED_WITHIN)
 
 
 def evaluate(

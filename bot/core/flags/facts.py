@@ -88,11 +88,13 @@ class Fact:
 
 
 def network_of(address: str) -> str:
-    """The /24 or /48 of an address, "" for a text that is not an address."""
+    """The /24 or /48 of an address, "" for a text that is not an address. An IPv4 address may come
+    in IPv6 notation (`::ffff:203.0.113.9`)."""
     try:
         found = ip_address(address)
     except ValueError:
         return ""
+    found = getattr(found, "ipv4_mapped", None) or found
     size = 24 if isinstance(found, IPv4Address) else 48
     return str(ip_network(f"{found}/{size}", strict=False))
 

@@ -3,9 +3,10 @@ log."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from bot.core.flags.facts import Fact, What
 
@@ -26,9 +27,13 @@ ENOUGH = 10
 with their own past finds nothing: almost everything would look new."""
 
 
+_AT = attrgetter("at")
+
+
 @dataclass(slots=True)
 class Index:
-    """The recent facts of each person, oldest first."""
+    """The recent facts of each person, oldest first. Records of several processes may be in another
+    order, because their clocks differ."""
 
     _of: dict[str, list[Fact]] = field(default_factory=dict)
 
@@ -36,13 +41,13 @@ class Index:
         return person in self._of
 
     def put(self, person: str, facts: Iterable[Fact]) -> None:
-        """Replaces the facts of a person, oldest first."""
-        self._of[person] = list(facts)
+        """Replaces the facts of a person."""
+        self._of[person] = sorted(facts, key=_AT)
 
     def add(self, fact: Fact) -> None:
         for person in fact.people:
             facts = self._of.setdefault(person, [])
-            facts.append(fact)
+            insort(facts, fact, key=_AT)
             if len(facts) > MOST or facts[0].at < fact.at - KEPT - DAY:
                 self._of[person] = [f for f in facts[-MOST:] if f.at >= fact.at - KEPT]
 
@@ -56,8 +61,9 @@ class Index:
         """The facts of these kinds about the same person in the `within` seconds before this one,
         which is not in the index yet."""
         facts = self._of.get(fact.person, [])
-        start = bisect_left(facts, fact.at - within, key=lambda each: each.at)
-        return [each for each in facts[start:] if each.person == fact.person and each.what in what]
+        start = bisect_left(facts, fact.at - within, key=_AT)
+        some = facts[start : bisect_right(facts, fact.at, key=_AT)]
+        return [each for each in some if each.person == fact.person and each.what in what]
 
     def is_newcomer(self, fact: Fact) -> bool:
         """Whether the person is in an onboarding, in which everything is new."""
