@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -192,6 +193,17 @@ def test_an_answer_is_kept_recorded_and_counted(made: Made, raiser: FlagRaiser) 
     assert counted == [RuleCount("nagging", raised=2, expected=1, investigated=1, revoked=1)]
     assert counted[0].expected_share == 0.5
     assert count_answers(made.world, START - DAY, START) == []
+
+
+def test_an_answer_that_does_not_count_is_not_on_record(made: Made, raiser: FlagRaiser) -> None:
+    flag = the_flag(made, raiser)
+    fresh(made, LEA)
+    with made.world.db.transaction():
+        flags.add(made.world.db, replace(flag, id="w2", key="quiet", quiet=True))
+    assert isinstance(expect_flag(made.world, LEA, "w2", "fine"), Refused)
+    leads = [partial(expect_flag, made.another_process(), LEA, flag.id, f"{n}") for n in range(4)]
+    assert together(made.world.db, leads).count(None) == 1
+    assert made.events("flag:rule:answered") == 1
 
 
 def test_a_card_and_home_show_open_flags(made: Made, raiser: FlagRaiser) -> None:

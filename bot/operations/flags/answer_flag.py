@@ -41,9 +41,7 @@ def expect_flag(world: Context, by: str, flag: str, why: str) -> Refused | None:
         if check_reason(words) is not None:
             wrong = Refused(f"Write why it was expected, in up to {REASON_LIMIT} characters.")
             return u.refuse(wrong, by, ACTION, role=found.role)
-        flags.answer(u.db, flag, EXPECTED, by, u.now, words)
-        _record(u, found, by, EXPECTED, words)
-    return None
+        return _answer(u, found, by, EXPECTED, words)
 
 
 def investigate_flag(world: Context, by: str, flag: str) -> Refused | None:
@@ -73,9 +71,9 @@ def revoke_flagged(world: Context, by: str, flag: str) -> Revoked | Refused:
         if not ending:
             wrong = Refused("There is nothing to revoke: this person holds no access now.")
             return u.refuse(wrong, by, ACTION, role=found.role)
+        if (refused := _answer(u, found, by, REVOKED)) is not None:
+            return refused
         request_end(u, ending, EndReason.REVOKED, by)
-        flags.answer(u.db, flag, REVOKED, by, u.now, "")
-        _record(u, found, by, REVOKED)
         return Revoked(tuple(ending))
 
 
@@ -96,6 +94,14 @@ def _answerable(u: UnitOfWork, by: str, flag: str) -> Flag | Refused:
         wrong = Refused(f"This flag is answered already: {found.answer}.")
         return u.refuse(wrong, by, ACTION, role=role)
     return found
+
+
+def _answer(u: UnitOfWork, flag: Flag, by: str, answer: str, why: str = "") -> Refused | None:
+    if not flags.answer(u.db, flag.id, answer, by, u.now, why):
+        wrong = Refused("This flag is answered already, or needs no answer.")
+        return u.refuse(wrong, by, ACTION, role=flag.role)
+    _record(u, flag, by, answer, why)
+    return None
 
 
 def _record(u: UnitOfWork, flag: Flag, by: str, answer: str, why: str = "") -> None:
