@@ -26,8 +26,11 @@ EMAIL, TOKEN, CUT = "[e-mail]", "[token]", "…"
 
 _METHOD = re.compile(rf"[A-Z]{{1,{LONGEST_METHOD}}}")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*", re.IGNORECASE)
-_VALUES = re.compile(r"([/;=,:&!$'()*+]|%2[fF])")
+_VALUES = re.compile(r"([/;=,:()]|%2[fF])")
 """Separates the values of a path (RFC 3986 section 3.3), also where the slash is encoded."""
+
+_PARTS = re.compile(r"([&!$'*+])")
+"""Separates the parts of a value; the name in an e-mail may have these characters."""
 
 _IS_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _IS_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -96,18 +99,17 @@ def _visible(path: str) -> str:
 def _without_secrets(value: str) -> str:
     if len(value) > LONGEST_PATH:
         return TOKEN  # longer than a name, and the patterns below take the square of its length
-    plain = _decoded(value)
-    if _IS_EMAIL.search(plain):
+    if _IS_EMAIL.search(_decoded(value)):
         return EMAIL
-    return TOKEN if _looks_like_token(plain) else value
+    parts = _PARTS.split(value)
+    return "".join(TOKEN if _looks_like_token(_decoded(each)) else each for each in parts)
 
 
 def _decoded(value: str) -> str:
-    """Decodes up to three times, because some programs encode a value more than once."""
-    for _ in range(3):
-        if "%" not in value:
-            break
-        value = unquote(value)
+    """Decodes until nothing is left to decode, because some programs encode a value more than
+    once."""
+    while "%" in value and (plain := unquote(value)) != value:
+        value = plain
     return value
 
 
