@@ -15,12 +15,13 @@ def append(path: str, anchor: Anchor) -> None:
     """Appends an anchor durably, unless the file has its line. Raises SystemUnavailable."""
     line = anchor_line(anchor)
     try:
-        if line in _lines(path):
+        lines, cut = _lines(path)
+        if line in lines:
             return
-        # A line that a full disk or a crash cut off must not take the next one with it.
-        begin = "\n" if _is_cut_off(path) else ""
+        # A full disk or a crash cut off this line before, or another one.
+        rest = line[len(cut) :] if line.startswith(cut) else f"\n{line}"
         with Path(path).open("a", encoding="ascii") as file:
-            file.write(f"{begin}{line}\n")
+            file.write(f"{rest}\n")
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -28,26 +29,23 @@ def append(path: str, anchor: Anchor) -> None:
 
 
 def read(path: str) -> AnchorSource:
-    """The anchors in the file; none if it does not exist yet."""
+    """The anchors in the file; none if it does not exist yet. A last line without its end may lack
+    a part of its time stamp, so the stamp does not count."""
     try:
-        return parse_anchors(path, _lines(path))
+        lines, cut = _lines(path)
     except OSError as error:
         return AnchorSource(path, problem=f"{path} can't be read: {error.strerror}")
+    if cut:
+        lines[-1] = " ".join(cut.split(" ")[:3])
+    return parse_anchors(path, lines)
 
 
-def _is_cut_off(path: str) -> bool:
-    """Whether the file has text behind its last line end."""
-    if not Path(path).exists():
-        return False
-    with Path(path).open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        file.seek(max(0, end - 1))
-        return file.read(1) not in (b"", b"\n")
-
-
-def _lines(path: str) -> list[str]:
+def _lines(path: str) -> tuple[list[str], str]:
+    """The lines of the file, and the last one if it has no end, or ""."""
     try:
         with Path(path).open(encoding="ascii", errors="replace") as file:
-            return [line.rstrip("\n") for line in islice(file, MOST_LINES)]
+            lines = list(islice(file, MOST_LINES))
     except FileNotFoundError:
-        return []
+        return [], ""
+    cut = lines[-1] if lines and not lines[-1].endswith("\n") else ""
+    return [line.rstrip("\n") for line in lines], cut

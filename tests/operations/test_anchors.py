@@ -74,6 +74,22 @@ def test_an_anchor_is_appended_to_the_file_once(tmp_path: Path) -> None:
     assert anchor_file.read(path).anchors == [anchor]
 
 
+@pytest.mark.parametrize("kept", [10, 40, 80, 100, -1])
+def test_a_line_that_a_full_disk_cut_off_is_completed(tmp_path: Path, kept: int) -> None:
+    path, first = tmp_path / "anchors", Anchor(7, "a" * 64, 1_790_000_000)
+    anchor_file.append(str(path), first)
+    stamped = Anchor(9, "b" * 64, 1_790_000_060, "Zm9v" * 1000)
+    whole = path.read_text() + anchor_line(stamped) + "\n"
+    path.write_text(path.read_text() + (anchor_line(stamped) + "\n")[:kept])
+    cut = anchor_file.read(str(path))
+    assert cut.problem or cut.anchors == [first, replace(stamped, token="")]
+    anchor_file.append(str(path), stamped)
+    assert path.read_text() in (whole, whole.rstrip("\n"))
+    path.write_text(path.read_text().rstrip("\n"))
+    anchor_file.append(str(path), replace(first, seq=11))
+    assert [each.seq for each in anchor_file.read(str(path)).anchors] == [7, 9, 11]
+
+
 # --- tampering
 
 
