@@ -85,13 +85,15 @@ def ends(db: Reads, start: int, end: int) -> Rows:
 
 def leavers(db: Reads, start: int, end: int) -> Rows:
     """The people whose accounts were found deactivated in the period: id, name, e-mail, that time,
-    the end of their last access, and the number of their grants that have not ended."""
+    the end of their last access, the number of their grants that have not ended, and whether the
+    account is active again. Access after they came back does not count."""
+    theirs = "g.person = p.id AND (p.deleted = 1 OR g.started_at <= p.left_at)"
     return db.stream(
         "SELECT p.id, p.name, p.email, p.left_at,"
-        " (SELECT MAX(g.ended_at) FROM grants g WHERE g.person = p.id),"
-        " (SELECT COUNT(*) FROM grants g WHERE g.person = p.id AND g.started_at IS NOT NULL"
-        " AND g.ended_at IS NULL) FROM people p"
-        " WHERE p.deleted = 1 AND p.left_at >= ? AND p.left_at < ? ORDER BY p.left_at, p.id",
+        f" (SELECT MAX(g.ended_at) FROM grants g WHERE {theirs}),"
+        f" (SELECT COUNT(*) FROM grants g WHERE {theirs} AND g.started_at IS NOT NULL"
+        " AND g.ended_at IS NULL), p.deleted = 0 FROM people p"
+        " WHERE p.left_at >= ? AND p.left_at < ? ORDER BY p.left_at, p.id",
         start,
         end,
     )
@@ -156,13 +158,10 @@ def decisions(db: Reads, start: int, end: int) -> Rows:
     )
 
 
-def policies(db: Reads, end: int) -> Rows:
-    """Number, time and detail of every roles.toml that was loaded before `end`, oldest first."""
-    return db.stream(
-        "SELECT seq, at, detail FROM audit WHERE event = ? AND at < ? ORDER BY at, seq",
-        Event.POLICY_LOADED,
-        end,
-    )
+def policies(db: Reads) -> Rows:
+    """Number, time and detail of every roles.toml that was loaded, oldest first."""
+    sql = "SELECT seq, at, detail FROM audit WHERE event = ? ORDER BY at, seq"
+    return db.stream(sql, Event.POLICY_LOADED)
 
 
 def story(db: Reads, request: str, grant: str) -> list[Record]:

@@ -101,8 +101,8 @@ def save(db: Database, people: Iterable[Person], now: int) -> bool:
         " DO UPDATE SET name = excluded.name, email = excluded.email, tz = excluded.tz, team ="
         " excluded.team, checked_at = excluded.checked_at, deleted = excluded.deleted, bot ="
         " excluded.bot, guest = excluded.guest, stranger = excluded.stranger, unconfirmed ="
-        " excluded.unconfirmed, left_at = CASE WHEN excluded.deleted = 0 THEN NULL"
-        " WHEN people.deleted = 1 THEN people.left_at ELSE excluded.left_at END"
+        " excluded.unconfirmed, left_at = CASE WHEN people.deleted = 1 OR"
+        " excluded.deleted = 0 THEN people.left_at ELSE excluded.left_at END"
         " WHERE people.checked_at <= excluded.checked_at OR people.checked_at"
         f" > {int(now) + CLOCKS_APART}"
     )

@@ -56,16 +56,17 @@ class PolicyText:
 
 def policies_of(rows: Iterable[Sequence[Any]], period: Period) -> Iterator[PolicyText]:
     """The texts that were in force in the period, from number, time and detail of the records of
-    every roles.toml, oldest first. A record without a text is about the environment only."""
+    every roles.toml, oldest first, also of later ones. A record without a text is about the
+    environment only."""
     last: tuple[int, int, Mapping[str, Any]] | None = None
     for seq, at, detail in rows:
         found = parsed_detail(detail)
-        if "text" not in found:
+        if "text" not in found or (last is not None and last[1] >= period.end):
             continue
         if last is not None and at > period.start:
             yield _policy(*last, at)
         last = (seq, at, found)
-    if last is not None:
+    if last is not None and last[1] < period.end:
         yield _policy(*last, None)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bot.cli.evidence import write_folder
+from bot.core.audit import rfc3339
 from bot.core.evidence import Period, Sample
 from bot.operations.emergencies.start_emergency import Call, start_emergency
 from bot.operations.grants.expire_due import expire_due
@@ -62,3 +63,34 @@ def test_an_archived_part_is_said_to_be_missing(made: Made, tmp_path: Path) -> N
 
 def _manifest(folder: Path) -> str:
     return (folder / "manifest.json").read_text()
+
+
+def test_a_period_that_is_over_knows_how_long_its_rules_were_in_force(
+    made: Made, tmp_path: Path
+) -> None:
+    made.set_policy(shop_admin='max_duration = "8h"')
+    record_loaded(made.world, made.world.policy())
+    made.clock.at += 3600
+    period = Period(START, made.clock.at)
+    made.clock.at += 3600
+    made.set_policy(shop_admin='max_duration = "9h"')
+    record_loaded(made.world, made.world.policy())
+    out = tmp_path / "folder"
+    write_folder(made.world, "os:ana", period, Sample(5, "s"), made.verdict(), out)
+    (rules,) = _rows(out, "policies/index.csv")
+    assert rules["to"] == rfc3339(made.clock.at)
+
+
+def test_a_leaver_who_came_back_is_still_shown(made: Made, tmp_path: Path) -> None:
+    grant = made.a_grant()
+    made.know(replace(a_person(deleted=True), checked_at=made.clock.at))
+    left_at = made.clock.at
+    made.clock.at += 60
+    made.know(replace(a_person(), checked_at=made.clock.at))
+    made.close_gates(grant)
+    made.a_grant()
+    out, period = tmp_path / "folder", Period(START, made.clock.at)
+    write_folder(made.world, "os:ana", period, Sample(5, "s"), made.verdict(), out)
+    (leaver,) = _rows(out, "leavers.csv")
+    assert (leaver["noticed_at"], leaver["came_back"]) == (rfc3339(left_at), "yes")
+    assert (leaver["seconds_between"], leaver["grants_not_ended"]) == ("60", "0")

@@ -92,7 +92,7 @@ class _Folder:
         return evidence.campaigns(self._view, *self._span)
 
     def policies(self) -> Iterator[PolicyText]:
-        rows = evidence.policies(self._view, self._period.end)
+        rows = evidence.policies(self._view)
         for policy in policies_of(rows, self._period):
             self._risky.update(high_risk_roles(policy.text))
             yield policy
@@ -153,7 +153,8 @@ class _Folder:
             "Did people who left lose their access?",
             "Everybody whose account in Slack was found deactivated in the period.",
             "the moment of the deactivation, because Slack does not report it. `noticed_at` is"
-            " when the bot learned of it, within a minute for people with access.",
+            " when the bot learned of it, within a minute for people with access. Of somebody who"
+            " came back and left again, only the last time is shown.",
         )
 
     def _exceptions(self) -> Iterator[Table]:
@@ -284,11 +285,10 @@ class _Folder:
             )
 
     def _leavers(self) -> Iterator[Row]:
-        for person, name, email, left_at, ended_at, held in evidence.leavers(
-            self._view, *self._span
-        ):
+        for *who, left_at, ended_at, held, is_back in evidence.leavers(self._view, *self._span):
             after = max(0, ended_at - left_at) if ended_at and not held else ""
-            yield (person, name, email, moment(left_at), moment(ended_at), after, held)
+            back = "yes" if is_back else "no"
+            yield (*who, moment(left_at), moment(ended_at), after, held, back)
 
     def _emergencies(self) -> Iterator[Row]:
         for row in evidence.emergencies(self._view, *self._span):
@@ -387,6 +387,7 @@ END_COLUMNS = (
 )
 LEAVER_COLUMNS = (
     *(*WHO, "noticed_at", "last_access_ended_at", "seconds_between", "grants_not_ended"),
+    "came_back",
 )
 EMERGENCY_COLUMNS = (
     *("request", "grant", "person", "name", "role", "kind", "declared_by", "declared_by_name"),
