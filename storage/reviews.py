@@ -158,13 +158,14 @@ def decide(
     db.run_many(sql, rows)
 
 
-def there(db: Database, campaign: str, kinds: Iterable[ItemKind]) -> list[Item]:
-    """Returns the items of these kinds that were not found to be over."""
+def there(db: Database, campaign: str, kinds: Iterable[ItemKind], over: bool = False) -> list[Item]:
+    """Returns the items of these kinds that were not found to be over, or with `over` the
+    others."""
     named = [str(kind) for kind in kinds]
     marks = ", ".join("?" * len(named))
     sql = (
-        f"SELECT {_ITEM} FROM review_items WHERE campaign_id = ? AND over_at IS NULL AND kind IN"
-        f" ({marks}) ORDER BY number"
+        f"SELECT {_ITEM} FROM review_items WHERE campaign_id = ? AND over_at IS"
+        f" {'NOT NULL' if over else 'NULL'} AND kind IN ({marks}) ORDER BY number"
     )
     return _items(db.rows(sql, campaign, *named))
 
@@ -191,6 +192,16 @@ def set_over(db: Database, campaign: str, numbers: Sequence[int], at: int) -> No
         (source,) = sources(ITEM, move)
         sql = "UPDATE review_items SET state = ? WHERE campaign_id = ? AND number = ? AND state = ?"
         state = after(ITEM, source, move)
+        db.run_many(sql, ((state, campaign, number, source) for number in numbers))
+
+
+def set_back(db: Database, campaign: str, numbers: Sequence[int]) -> None:
+    """Records that the things of these items are there again."""
+    sql = "UPDATE review_items SET over_at = NULL WHERE campaign_id = ? AND number = ?"
+    db.run_many(sql, ((campaign, number) for number in numbers))
+    sql = "UPDATE review_items SET state = ? WHERE campaign_id = ? AND number = ? AND state = ?"
+    for source in sources(ITEM, Move.RETURN):
+        state = after(ITEM, source, Move.RETURN)
         db.run_many(sql, ((state, campaign, number, source) for number in numbers))
 
 

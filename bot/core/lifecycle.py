@@ -32,6 +32,7 @@ class Move(StrEnum):
     FINISH = "finish"
     KEEP = "keep"
     CLOSE = "close"
+    RETURN = "return"
 
 
 REQUEST: Mapping[R, Mapping[Move, R]] = {
@@ -74,8 +75,8 @@ ITEM: Mapping[I, Mapping[Move, I]] = {
     I.PENDING: {Move.KEEP: I.KEPT, Move.END: I.ENDING, Move.LAPSE: I.GONE},
     I.KEPT: {},
     I.ENDING: {Move.CONFIRM_END: I.ENDED},
-    I.ENDED: {},
-    I.GONE: {},
+    I.ENDED: {Move.RETURN: I.ENDING},
+    I.GONE: {Move.RETURN: I.PENDING},
 }
 
 ALERTS = (15 * 60, 3600)

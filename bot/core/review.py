@@ -315,13 +315,22 @@ def identity(ref: str, directory: Directory) -> str:
 
 
 def is_written(item: Item, role: Role | None, directory: Directory) -> bool:
-    """Whether roles.toml still has a standing requester or approver, under this name or another;
-    also true while another name in it is unresolved."""
-    if role is None:
-        return False
-    refs = role.approvers if item.kind is ItemKind.APPROVER else role.requesters
+    """Whether roles.toml has a standing requester or approver, under this name or another."""
+    refs = _refs(item, role)
     known = {identity(ref, directory) for ref in refs}
-    return item.about in refs or item.facts.get("id") in known or bool(directory.unresolved(refs))
+    return item.about in refs or item.facts.get("id") in known
+
+
+def may_be_written(item: Item, role: Role | None, directory: Directory) -> bool:
+    """Like `is_written`; also true while another name in roles.toml is unresolved."""
+    unresolved = directory.unresolved(_refs(item, role))
+    return bool(unresolved) or is_written(item, role, directory)
+
+
+def _refs(item: Item, role: Role | None) -> Sequence[str]:
+    if role is None:
+        return ()
+    return role.approvers if item.kind is ItemKind.APPROVER else role.requesters
 
 
 def change_of(role: Role, ending: Sequence[Item]) -> str:

@@ -214,6 +214,23 @@ class TestRolesFile:
         found = describe_campaign(made.world, campaign)
         assert found is not None and found.view.changes == ()
 
+    def test_an_entry_that_is_written_again_is_an_item_again(self, made: Made) -> None:
+        campaign = a_campaign(made, role="shop-deploy")
+        made.set_policy(shop_deploy='requesters = ["@sre"]')
+        sweep_campaigns(made.world)
+        assert items_of(made, campaign)[DEPLOY].state is ItemState.GONE
+        made.set_policy()
+        sweep_campaigns(made.world)
+        assert items_of(made, campaign)[DEPLOY].state is ItemState.PENDING
+        answer_rest(made, campaign, END)
+        made.set_policy(shop_deploy='requesters = ["@sre"]')
+        sweep_campaigns(made.world)
+        assert items_of(made, campaign)[DEPLOY].state is ItemState.ENDED
+        made.set_policy()
+        sweep_campaigns(made.world)
+        item = items_of(made, campaign)[DEPLOY]
+        assert (item.state, item.over_at, state(made, campaign)) == ("ending", None, "closing")
+
     @pytest.mark.parametrize("default", ["keep", "end"])
     def test_at_the_due_date_the_role_answers(self, made: Made, default: str) -> None:
         made.set_policy(shop_admin=f'review_default = "{default}"\nmax_duration = "3d"')

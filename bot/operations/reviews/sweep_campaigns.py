@@ -1,5 +1,5 @@
-"""Advances review campaigns by the clock: finds access that is over, answers open items at the due
-date, and finishes a campaign when everything that was to end has ended."""
+"""Advances review campaigns by the clock: finds access that is over or back, answers open items at
+the due date, and finishes a campaign when everything that was to end has ended."""
 
 from collections.abc import Sequence
 
@@ -18,6 +18,7 @@ from bot.core.review import (
     Item,
     ItemKind,
     is_written,
+    may_be_written,
 )
 from bot.operations._unit_of_work import SYSTEM, Context, Snapshot, UnitOfWork, reading, unit
 from bot.operations.reviews.decide_items import carry_out
@@ -38,11 +39,15 @@ def sweep_campaigns(world: Context) -> int:
         if u.outdated or not u.policy.digest:
             return 0
         found = [(campaign, _over(u, campaign)) for campaign in reviews.unfinished(u.db)]
-        due = [(campaign, over) for campaign, over in found if over or _is_due(u, campaign)]
+        due = [
+            (campaign, over)
+            for campaign, over in found
+            if over or _back(u, campaign) or _is_due(u, campaign)
+        ]
     for campaign, over in due:
-        if over:
-            with unit(world) as work:
-                reviews.set_over(work.db, campaign.id, over, work.now)
+        with unit(world) as work:
+            _set_back(work, campaign.id)
+            reviews.set_over(work.db, campaign.id, over, work.now)
         if campaign.due_at <= world.now():
             _answer(world, campaign.id)
         with unit(world) as work:
@@ -68,9 +73,28 @@ def _over(u: Snapshot, campaign: Campaign) -> list[int]:
     ]
 
 
+def _back(u: Snapshot, campaign: Campaign) -> list[int]:
+    """The entries of roles.toml that were over and are written again: a file that lacks an entry
+    for a minute must not spare it the review. An item that was gone when the campaign closed stays
+    so."""
+    over = reviews.there(u.db, campaign.id, STANDING, over=True)
+    return [
+        item.number
+        for item in over
+        if (campaign.state is CampaignState.OPEN or item.state is not ItemState.GONE)
+        and is_written(item, u.policy.roles.get(item.role), u.directory)
+    ]
+
+
+def _set_back(u: UnitOfWork, campaign_id: str) -> None:
+    campaign = reviews.locked(u.db, campaign_id)
+    if campaign is not None and campaign.state is not CampaignState.FINISHED:
+        reviews.set_back(u.db, campaign.id, _back(u, campaign))
+
+
 def _is_over(u: Snapshot, item: Item) -> bool:
     if item.kind in STANDING:
-        return not is_written(item, u.policy.roles.get(item.role), u.directory)
+        return not may_be_written(item, u.policy.roles.get(item.role), u.directory)
     ramp = ramps.get(u.db, item.about)
     if ramp is None or ramp.state in OPEN:
         return ramp is None
