@@ -121,9 +121,9 @@ def set_channel(world: World, asked: Json) -> Json:
 
 
 def set_member(world: World, asked: Json) -> Json:
-    """Adds a person (default: the bot) to a channel, or removes them."""
+    """Adds a person (default: the app's bot) to a channel, or removes them."""
     channel = world.workspace.channel(asked["channel"])
-    user = asked.get("user") or world.workspace.app.bot_user
+    user = asked.get("user") or world.workspace.app_of(asked).bot_user
     members = [member for member in channel.members if member != user]
     channel.members = [*members, user] if asked.get("member", False) else members
     world.workspace.changed("channel_changed", channel=channel.id)
@@ -131,13 +131,22 @@ def set_member(world: World, asked: Json) -> Json:
 
 
 def set_app(world: World, asked: Json) -> Json:
-    """Changes the installed app: scopes, bot_token, signing_secret, manifest, revoked."""
+    """Changes an installed app: scopes, bot_token, signing_secret, manifest, revoked."""
+    app = world.workspace.app_of(asked)
+    asked.pop("app_id", None)
     for name, value in asked.items():
-        if not hasattr(world.workspace.app, name):
+        if not hasattr(app, name):
             raise SlackError("unknown_field", field=name)
-        setattr(world.workspace.app, name, set(value) if name == "revoked" else value)
+        setattr(app, name, set(value) if name == "revoked" else value)
     world.workspace.changed("app_changed")
-    return {"scopes": world.workspace.app.scopes}
+    return {"scopes": app.scopes}
+
+
+def install_app(world: World, asked: Json) -> Json:
+    """Installs one more app by its manifest."""
+    manifest = asked["manifest"]
+    app = world.workspace.install(manifest, manifest["oauth_config"]["scopes"]["bot"])
+    return {"id": app.id}
 
 
 def advance_clock(world: World, asked: Json) -> float:
@@ -157,9 +166,9 @@ def set_limits(world: World, asked: Json) -> None:
 
 
 def set_delivery(world: World, asked: Json) -> None:
-    """The way to the app: request_url (None: sockets), retry_delays, ack_seconds."""
-    events = world.events
-    events.request_url = asked.get("request_url", events.request_url)
+    """The way to an app, request_url (None: sockets); to all apps, retry_delays, ack_seconds."""
+    events, app = world.events, world.workspace.app_of(asked)
+    app.request_url = asked.get("request_url", app.request_url)
     events.retry_delays = tuple(asked.get("retry_delays", events.retry_delays))
     events.ack_seconds = float(asked.get("ack_seconds", events.ack_seconds))
 
@@ -240,6 +249,7 @@ VERBS: dict[str, Verb] = {
     "set_channel": set_channel,
     "set_member": set_member,
     "set_app": set_app,
+    "install_app": install_app,
     "advance_clock": advance_clock,
     "set_limits": set_limits,
     "set_delivery": set_delivery,

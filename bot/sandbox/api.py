@@ -22,7 +22,7 @@ from bot.sandbox import methods_chat, methods_people, methods_views
 from bot.sandbox.checks import Json
 from bot.sandbox.rules import METHODS, missing_arguments, missing_scopes
 from bot.sandbox.transport import cut
-from bot.sandbox.workspace import SlackError
+from bot.sandbox.workspace import AppInstall, SlackError
 from bot.sandbox.world import Call, Handler, World
 
 HANDLERS: dict[str, Handler] = {
@@ -69,9 +69,16 @@ def token_of(request: Request, args: Json) -> str:
     return request.headers.get("authorization", "").removeprefix("Bearer ").strip() or field
 
 
-def refuse_token(world: World, method: str, token: str) -> None:
+def caller(world: World, token: str) -> AppInstall:
+    """The app with this token; without one, the first."""
+    apps = world.workspace.apps.values()
+    found = (app for app in apps if token in {app.bot_token, app.app_token, *app.revoked})
+    return next(found, world.workspace.app)
+
+
+def refuse_token(world: World, app: AppInstall, method: str, token: str) -> None:
     """Raises Slack's error for a token that is missing, wrong, revoked or of the other kind."""
-    app, wanted = world.workspace.app, METHODS[method].token
+    wanted = METHODS[method].token
     if wanted == "none":
         return
     if not token:
@@ -87,15 +94,14 @@ def refuse_token(world: World, method: str, token: str) -> None:
         raise SlackError("account_inactive")
 
 
-def granted(world: World, method: str) -> list[str]:
-    """The scopes of the token that this method takes."""
-    app = world.workspace.app
+def granted(app: AppInstall, method: str) -> list[str]:
+    """The scopes of the app's token that this method takes."""
     return app.app_scopes if METHODS[method].token == "app" else app.scopes  # noqa: S105
 
 
-def refuse_call(world: World, method: str, args: Json) -> None:
+def refuse_call(app: AppInstall, method: str, args: Json) -> None:
     """Raises missing_scope, or the error about the arguments."""
-    scopes = granted(world, method)
+    scopes = granted(app, method)
     needed = missing_scopes(method, set(scopes))
     if needed:
         raise SlackError("missing_scope", needed=",".join(needed), provided=",".join(scopes))
@@ -107,18 +113,17 @@ def refuse_call(world: World, method: str, args: Json) -> None:
         raise SlackError("invalid_arguments", response_metadata={"messages": messages})
 
 
-def run(world: World, method: str, args: Json, token: str) -> Answer:
-    """One call without its faults: status, body and headers of the answer."""
+def run(world: World, app: AppInstall, method: str, args: Json, token: str) -> Answer:
+    """One call of an app without its faults: status, body and headers of the answer."""
     if method not in METHODS:
         raise SlackError("unknown_method", req_method=method)
-    refuse_token(world, method, token)
-    wait = world.limits.wait(
-        method, rate_key(world, str(args.get("channel", ""))), time.monotonic()
-    )
+    refuse_token(world, app, method, token)
+    key = rate_key(world, app, str(args.get("channel", "")))
+    wait = world.limits.wait(method, key, time.monotonic(), app.id)
     if wait:
         return ratelimited(wait)
-    refuse_call(world, method, args)
-    call = Call(world, args)
+    refuse_call(app, method, args)
+    call = Call(world, app, args)
     result = HANDLERS[method](call)
     if call.warnings:
         result = {
@@ -129,10 +134,10 @@ def run(world: World, method: str, args: Json, token: str) -> Answer:
     return 200, {"ok": True, **result}, {}
 
 
-def rate_key(world: World, ref: str) -> str:
+def rate_key(world: World, app: AppInstall, ref: str) -> str:
     """The id of a channel, so that all of its names share one rate."""
     if ref in world.workspace.users:
-        return "D" + ref[1:]
+        return app.direct + ref[1:]
     try:
         return world.workspace.channel(ref).id
     except SlackError:
@@ -144,10 +149,10 @@ def ratelimited(seconds: float) -> Answer:
     return 429, {"ok": False, "error": "ratelimited"}, {"Retry-After": str(max(1, round(seconds)))}
 
 
-def attempt(world: World, method: str, args: Json, token: str) -> Answer:
+def attempt(world: World, app: AppInstall, method: str, args: Json, token: str) -> Answer:
     """`run`, with a refusal as an answer."""
     try:
-        return run(world, method, args, token)
+        return run(world, app, method, args, token)
     except SlackError as refused:
         return 200, {"ok": False, "error": refused.error, **refused.more}, {}
 
@@ -190,12 +195,13 @@ async def hang(world: World, request: Request) -> None:
 
 
 def record(
-    world: World, method: str, args: Json, answer: Answer, lost: bool, started: float
+    world: World, app: str, method: str, args: Json, answer: Answer, lost: bool, started: float
 ) -> None:
     """Writes a call down for the inspector."""
     status, body, _ = answer
     world.recorded(
         {
+            "app": app,
             "method": method,
             "args": args,
             "status": status,
@@ -211,18 +217,23 @@ def record(
 
 
 async def answer_call(
-    world: World, request: Request, method: str, args: Json, work: Callable[[], Answer]
+    world: World,
+    request: Request,
+    app: AppInstall,
+    method: str,
+    args: Json,
+    work: Callable[[], Answer],
 ) -> Response:
-    """Does `work` under the faults of `method`, records it and answers."""
+    """Does `work` for an app under the faults of `method`, records it and answers."""
     started = time.monotonic()
     answer, lost = await with_faults(world, request, method, work)
-    record(world, method, args, answer, lost, started)
+    record(world, app.id, method, args, answer, lost, started)
     if lost:
         return CutOff()
     status, body, headers = answer
     if method in METHODS:
         headers = {**headers, "Date": formatdate(world.workspace.now(), usegmt=True)}
-        headers["X-OAuth-Scopes"] = ",".join(granted(world, method))
+        headers["X-OAuth-Scopes"] = ",".join(granted(app, method))
         headers["X-Accepted-OAuth-Scopes"] = ",".join(METHODS[method].scopes)
     if status >= 500:
         return PlainTextResponse("upstream trouble", status, headers)
@@ -242,8 +253,9 @@ def web_api(world: World) -> Endpoint:
         except SlackError as refused:
             return JSONResponse({"ok": False, "error": refused.error})
         token = token_of(request, args)
+        app = caller(world, token)
         return await answer_call(
-            world, request, method, args, lambda: attempt(world, method, args, token)
+            world, request, app, method, args, lambda: attempt(world, app, method, args, token)
         )
 
     return endpoint
@@ -254,6 +266,8 @@ def response_url(world: World) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         args, path = await read_arguments(request), request.path_params["path"]
+        link = world.workspace.response_urls.get(path, {})
+        app = world.workspace.apps.get(link.get("app", ""), world.workspace.app)
 
         def work() -> Answer:
             try:
@@ -263,7 +277,7 @@ def response_url(world: World) -> Endpoint:
                 return status, {"ok": False, "error": refused.error, **refused.more}, {}
             return 200, {"ok": True}, {}
 
-        return await answer_call(world, request, "response_url", args, work)
+        return await answer_call(world, request, app, "response_url", args, work)
 
     return endpoint
 
@@ -273,15 +287,17 @@ def upload(world: World) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         content, file_id = await request.body(), request.path_params["file_id"]
+        item: dict[str, Any] | None = world.workspace.files.get(file_id)
+        app = world.workspace.app_of_user(item["user"]) if item else None
 
         def work() -> Answer:
-            item: dict[str, Any] | None = world.workspace.files.get(file_id)
             if item is None or len(content) != item["size"]:
                 return 400, {"ok": False, "error": "file_size_mismatch"}, {}
             item["content"] = content
             world.workspace.changed("file_uploaded", file=file_id)
             return 200, {"ok": True}, {}
 
-        return await answer_call(world, request, "upload", {"file": file_id}, work)
+        args = {"file": file_id}
+        return await answer_call(world, request, app or world.workspace.app, "upload", args, work)
 
     return endpoint

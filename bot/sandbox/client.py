@@ -10,9 +10,13 @@ from bot.sandbox.person import Person
 class Sandbox(Control):
     """All operations on a running stand-in; `person` returns a person who acts."""
 
-    def __init__(self, base_url: str) -> None:
-        super().__init__(base_url)
+    def __init__(self, base_url: str, app: str = "") -> None:
+        super().__init__(base_url, app)
         self.admin, self.faults, self.inspector = Admin(self), FaultControl(self), Inspector(self)
+
+    def install(self, manifest: Json) -> Sandbox:
+        """Installs one more app and returns its handle on the same workspace."""
+        return Sandbox(self.base_url, self.call("install_app", manifest=manifest)["id"])
 
     @property
     def environment(self) -> dict[str, str]:

@@ -29,8 +29,8 @@ NEWEST = 500
 
 
 def info(world: World, asked: Json) -> Json:
-    """The app's environment, the number of open sockets, and the number of windows of the page."""
-    app = world.workspace.app
+    """The app's environment, the number of its open sockets, and that of the page's windows."""
+    app = world.workspace.app_of(asked)
     return {
         "environment": {
             "SLACK_API_URL": f"{world.base_url}/api/",
@@ -38,7 +38,7 @@ def info(world: World, asked: Json) -> Json:
             "SLACK_APP_TOKEN": app.app_token,
             "SLACK_SIGNING_SECRET": app.signing_secret,
         },
-        "connections": len(world.events.sockets.connections),
+        "connections": len(world.events.sockets.of(app.id)),
         "viewers": world.viewers,
         "version": world.workspace.version,
         "now": world.workspace.now(),
@@ -78,7 +78,9 @@ def messages(world: World, asked: Json) -> list[Json]:
 
 def dms(world: World, asked: Json) -> list[Json]:
     """The messages in the app's direct conversation with a person."""
-    return messages(world, {"channel": world.workspace.direct(asked["user"]).id, **asked})
+    workspace = world.workspace
+    channel = workspace.direct(asked["user"], workspace.app_of(asked))
+    return messages(world, {"channel": channel.id, **asked})
 
 
 def ephemerals(world: World, asked: Json) -> list[Json]:
@@ -94,7 +96,7 @@ def top_view(world: World, asked: Json) -> Json | None:
 
 def home_view(world: World, asked: Json) -> Json | None:
     """The home that the app has published for a person."""
-    view = world.workspace.homes.get(asked["user"])
+    view = world.workspace.app_of(asked).homes.get(asked["user"])
     return view_json(world.workspace, view) if view else None
 
 
@@ -144,10 +146,9 @@ async def changes(world: World, asked: Json) -> Json:
 
 
 async def deliver(world: World, asked: Json) -> Json:
-    """Sends any payload unchanged: forged, stale, repeated."""
-    return asdict(
-        await world.events.deliver(asked["kind"], asked["payload"], asked.get("attempt", 0))
-    )
+    """Sends any payload unchanged to the app: forged, stale, repeated, misdelivered."""
+    app, attempt = world.workspace.app_of(asked).id, asked.get("attempt", 0)
+    return asdict(await world.events.deliver(asked["kind"], asked["payload"], attempt, app=app))
 
 
 async def replay(world: World, asked: Json) -> Json:
@@ -158,7 +159,7 @@ async def replay(world: World, asked: Json) -> Json:
 
 def trigger(world: World, asked: Json) -> str:
     """A fresh trigger id of a person."""
-    return world.workspace.new_trigger(actor(world, asked).id)
+    return world.workspace.new_trigger(actor(world, asked).id, world.workspace.app_of(asked))
 
 
 async def goodbye(world: World, asked: Json) -> None:

@@ -1,4 +1,4 @@
-"""Delivers payloads to the app by socket or signed HTTP, waits for the ack, and repeats events
+"""Delivers payloads to their app by socket or signed HTTP, waits for the ack, and repeats events
 without one.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 from bot.sandbox.checks import Json
 from bot.sandbox.rules import ACK_SECONDS, RETRY_DELAYS
 from bot.sandbox.sockets import Sockets
-from bot.sandbox.workspace import Workspace
+from bot.sandbox.workspace import AppInstall, Workspace
 
 KEPT = 20_000
 ACKED, TIMED_OUT, UNREACHED = "acked", "operation_timeout", "dispatch_failed"
@@ -42,9 +42,11 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), Stay)
 
 @dataclass
 class Delivery:
-    """One payload in delivery: its time, its transport, and the result (`outcome`, `ack`)."""
+    """One payload in delivery to an app: its time, its transport, and the result (`outcome`,
+    `ack`)."""
 
     number: int
+    app: str
     kind: str
     payload: Json
     envelope_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -71,11 +73,11 @@ class Delivery:
 
 
 class EventDelivery:
-    """The way to the app. With `request_url` it posts there, else it uses the sockets."""
+    """The way to the apps. It posts to the `request_url` of an app that has one, else it uses its
+    sockets."""
 
     def __init__(self, workspace: Workspace, sockets: Sockets) -> None:
         self.workspace, self.sockets = workspace, sockets
-        self.request_url: str | None = None
         self.retry_delays: tuple[float, ...] = RETRY_DELAYS
         self.ack_seconds = ACK_SECONDS
         self.deliveries: dict[int, Delivery] = {}
@@ -92,18 +94,21 @@ class EventDelivery:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def deliver(
-        self, kind: str, payload: Json, attempt: int = 0, reason: str = ""
+        self, kind: str, payload: Json, attempt: int = 0, reason: str = "", app: str = ""
     ) -> Delivery:
-        """Sends once and waits for the ack, three seconds at most; the outcome is in the result."""
+        """Sends once, to `app` or to the app of the payload, and waits for the ack, three seconds
+        at most; the outcome is in the result."""
         self._number += 1
-        delivery = Delivery(self._number, kind, payload, attempt=attempt, retry_reason=reason)
+        app = app or self.workspace.app_of(payload).id
+        delivery = Delivery(self._number, app, kind, payload, attempt=attempt, retry_reason=reason)
         return await self.send(delivery)
 
     async def send(self, delivery: Delivery) -> Delivery:
         """Sends this delivery and waits for its ack."""
         self._remember(delivery)
         delivery.sent_at, started = self.workspace.now(), time.monotonic()
-        await (self._post(delivery) if self.request_url else self._by_socket(delivery))
+        url = self.workspace.apps[delivery.app].request_url
+        await (self._post(delivery, url) if url else self._by_socket(delivery))
         if delivery.seconds is None:
             delivery.seconds = round(time.monotonic() - started, 4)
         self.workspace.changed("delivered", number=delivery.number, outcome=delivery.outcome)
@@ -114,7 +119,7 @@ class EventDelivery:
         none."""
         old = self.deliveries[number]
         self._number += 1
-        copy = Delivery(self._number, old.kind, old.payload, attempt=old.attempt)
+        copy = Delivery(self._number, old.app, old.kind, old.payload, attempt=old.attempt)
         copy.envelope_id = old.envelope_id if same_envelope else copy.envelope_id
         return copy
 
@@ -127,7 +132,7 @@ class EventDelivery:
     async def _by_socket(self, delivery: Delivery) -> None:
         waiter: asyncio.Future[Json | None] = asyncio.get_running_loop().create_future()
         self._waiting[delivery.envelope_id] = waiter
-        delivery.via = await self.sockets.send(delivery.envelope())
+        delivery.via = await self.sockets.send(delivery.app, delivery.envelope())
         if delivery.via is None:
             delivery.outcome = UNREACHED
             return
@@ -146,10 +151,10 @@ class EventDelivery:
         if waiter is not None and not waiter.done():
             waiter.set_result(payload)
 
-    async def _post(self, delivery: Delivery) -> None:
+    async def _post(self, delivery: Delivery, url: str) -> None:
         loop = asyncio.get_running_loop()
-        delivery.via = self.request_url
-        status, kind, body = await loop.run_in_executor(self._threads, self._request, delivery)
+        delivery.via = url
+        status, kind, body = await loop.run_in_executor(self._threads, self._request, delivery, url)
         delivery.outcome = ACKED if 200 <= status < 300 else TIMED_OUT if status == 0 else UNREACHED
         if delivery.outcome == ACKED:
             self._read(delivery, kind, body)
@@ -161,18 +166,19 @@ class EventDelivery:
         except ValueError:
             delivery.outcome = UNREACHED
 
-    def _request(self, delivery: Delivery) -> tuple[int, str, bytes]:
+    def _request(self, delivery: Delivery, url: str) -> tuple[int, str, bytes]:
         """Posts, signed, without following redirects; status 0 is a timeout, -1 no connection."""
         content_type, body = ENCODERS[delivery.kind](delivery.payload)
         headers = {
             "Content-Type": content_type,
             "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)",
         }
-        headers.update(signature(self.workspace.app.signing_secret, body, time.time()))
+        secret = self.workspace.apps[delivery.app].signing_secret
+        headers.update(signature(secret, body, time.time()))
         if delivery.attempt:
             headers["X-Slack-Retry-Num"] = str(delivery.attempt)
             headers["X-Slack-Retry-Reason"] = delivery.retry_reason
-        request = urllib.request.Request(str(self.request_url), body, headers)  # noqa: S310 - a test's own URL
+        request = urllib.request.Request(url, body, headers)  # noqa: S310 - a test's own URL
         try:
             with OPENER.open(request, timeout=self.ack_seconds) as answer:
                 return answer.status, answer.headers.get("Content-Type", ""), answer.read()
@@ -184,21 +190,23 @@ class EventDelivery:
         except OSError:
             return -1, "", b""
 
-    def subscribed(self, event: str) -> bool:
-        """Whether the manifest asks for this event; without a manifest a usual few are
+    @staticmethod
+    def subscribed(app: AppInstall, event: str) -> bool:
+        """Whether the app's manifest asks for this event; without a manifest a usual few are
         delivered."""
-        settings = self.workspace.app.manifest.get("settings")
+        settings = app.manifest.get("settings")
         if settings is None:
             return event in DEFAULT_EVENTS
         return event in settings.get("event_subscriptions", {}).get("bot_events", [])
 
-    def emit(self, event: Json, subscription: str = "") -> bool:
-        """Starts the delivery of an event, with its retries, in the background; False: not
-        subscribed."""
-        if not self.subscribed(subscription or event["type"]):
-            return False
-        self.start(self._persist(self._event(event)))
-        return True
+    def emit(self, event: Json, subscription: str = "", only: AppInstall | None = None) -> bool:
+        """Starts the delivery of an event to every app, or only to one, with its retries, in the
+        background; False: none has subscribed."""
+        apps = [only] if only else self.workspace.apps.values()
+        found = [app for app in apps if self.subscribed(app, subscription or event["type"])]
+        for app in found:
+            self.start(self._persist(self._event(app, event)))
+        return bool(found)
 
     def start(self, work: Any) -> None:
         """Runs a coroutine in the background."""
@@ -206,13 +214,13 @@ class EventDelivery:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _event(self, event: Json) -> Json:
+    def _event(self, app: AppInstall, event: Json) -> Json:
         workspace = self.workspace
-        identity = {"team_id": workspace.team_id, "user_id": workspace.app.bot_user, "is_bot": True}
+        identity = {"team_id": workspace.team_id, "user_id": app.bot_user, "is_bot": True}
         return {
             "token": "sandbox",
             "team_id": workspace.team_id,
-            "api_app_id": workspace.app.id,
+            "api_app_id": app.id,
             "event": {"event_ts": workspace.new_ts(), **event},
             "type": "event_callback",
             "event_id": workspace.new_id("Ev"),

@@ -14,6 +14,21 @@ from bot.sandbox.checks import Json
 
 Found = TypeVar("Found")
 
+OF_ONE_APP = {
+    "deliver",
+    "dms",
+    "home",
+    "home_view",
+    "info",
+    "message_shortcut",
+    "set_app",
+    "set_delivery",
+    "set_member",
+    "shortcut",
+    "trigger",
+}
+"""Verbs that may name an app."""
+
 
 class SandboxError(Exception):
     """The stand-in refused; `error` is Slack's error, or `bad_request`."""
@@ -25,13 +40,16 @@ class SandboxError(Exception):
 
 
 class Control:
-    """Calls the endpoints under /sandbox of one server."""
+    """Calls the endpoints under /sandbox of one server. `app` is the id of the app that is meant,
+    or "" for the first."""
 
-    def __init__(self, base_url: str) -> None:
-        self.base_url = base_url.rstrip("/")
+    def __init__(self, base_url: str, app: str = "") -> None:
+        self.base_url, self.app = base_url.rstrip("/"), app
 
     def call(self, verb: str, timeout: float = 60, **asked: Any) -> Any:
         """One verb with its arguments; raises SandboxError when it is refused."""
+        if self.app and verb in OF_ONE_APP:
+            asked = {"app_id": self.app, **asked}
         with closing(
             http.client.HTTPConnection(urlsplit(self.base_url).netloc, timeout=timeout)
         ) as line:

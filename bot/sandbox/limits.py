@@ -1,5 +1,5 @@
-"""Counts calls against Slack's rate limits, with a bucket for each method, and for each channel if
-Slack has one.
+"""Counts calls against Slack's rate limits, with a bucket for each app and method, and for
+each channel if Slack has one.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ class RateLimits:
 
     on: bool = True
     overrides: dict[str, Rate] = field(default_factory=dict)
-    buckets: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    buckets: dict[tuple[str, str, str], tuple[float, float]] = field(default_factory=dict)
 
-    def wait(self, method: str, key: str, now: float) -> int:
-        """Takes one call; 0 is go ahead, else the whole seconds for Retry-After."""
+    def wait(self, method: str, key: str, now: float, app: str = "") -> int:
+        """Takes one call of an app; 0 is go ahead, else the whole seconds for Retry-After."""
         if not self.on:
             return 0
         tier = METHODS[method].tier
         rate = self.overrides.get(method, TIERS[tier])
-        bucket = (method, key if tier == "channel" else "")
+        bucket = (app, method, key if tier == "channel" else "")
         level, at = self.buckets.get(bucket, (float(rate.burst), now))
         level = min(float(rate.burst), level + (now - at) * rate.per_minute / 60)
         self.buckets[bucket] = (level - 1 if level >= 1 else level, now)

@@ -16,7 +16,7 @@ from typing import Any
 from bot.sandbox.blocks import MAX_TEXT, MAX_TOTAL, inspect_blocks
 from bot.sandbox.checks import Json
 from bot.sandbox.rules import RESPONSE_URL_SECONDS, RESPONSE_URL_USES
-from bot.sandbox.workspace import Channel, SlackError, Workspace
+from bot.sandbox.workspace import AppInstall, Channel, SlackError, Workspace
 from bot.sandbox.world import Call, Handler, World
 
 NO_TEXT = "missing_text_in_message"
@@ -80,24 +80,23 @@ def content(call: Call) -> Json:
     return {**fields, **({"blocks": with_ids(blocks)} if blocks is not None else {})}
 
 
-def destination(workspace: Workspace, ref: str) -> Channel:
-    """The destination of a message: a channel with the bot, or a person. Raises SlackError
+def destination(workspace: Workspace, app: AppInstall, ref: str) -> Channel:
+    """The destination of an app's message: a channel with its bot, or a person. Raises SlackError
     otherwise."""
     if ref in workspace.users:
         if workspace.users[ref].deleted:
             raise SlackError("channel_not_found")
-        return workspace.direct(ref)
+        return workspace.direct(ref, app)
     channel = workspace.channel(ref)
-    if workspace.app.bot_user not in channel.members:
+    if app.bot_user not in channel.members:
         raise SlackError("channel_not_found" if channel.is_private else "not_in_channel")
     if channel.is_archived:
         raise SlackError("is_archived")
     return channel
 
 
-def author(workspace: Workspace) -> Json:
-    """The fields that say that the bot wrote a message."""
-    app = workspace.app
+def author(workspace: Workspace, app: AppInstall) -> Json:
+    """The fields that say that the app's bot wrote a message."""
     return {"user": app.bot_user, "bot_id": app.bot_id, "app_id": app.id, "team": workspace.team_id}
 
 
@@ -108,7 +107,7 @@ def public(message: Json) -> Json:
 
 def post_message(call: Call) -> Json:
     """chat.postMessage: to a channel, a thread or (by a person's id) a direct conversation."""
-    channel, fields = destination(call.workspace, call.text("channel")), content(call)
+    channel, fields = destination(call.workspace, call.app, call.text("channel")), content(call)
     thread = call.text("thread_ts")
     if thread:
         if thread not in call.workspace.messages.get(channel.id, {}):
@@ -117,18 +116,18 @@ def post_message(call: Call) -> Json:
     if thread and call.flag("reply_broadcast"):
         fields["subtype"] = "thread_broadcast"
     fields["unfurls"] = {name: call.args.get(name) for name in ("unfurl_links", "unfurl_media")}
-    message = call.workspace.post(channel, {**author(call.workspace), **fields})
+    message = call.workspace.post(channel, {**author(call.workspace, call.app), **fields})
     return {"channel": channel.id, "ts": message["ts"], "message": public(message)}
 
 
 def update_message(call: Call) -> Json:
     """chat.update: the bot's own messages only; blocks that aren't given stay."""
-    channel = destination(call.workspace, call.text("channel"))
+    channel = destination(call.workspace, call.app, call.text("channel"))
     message = call.workspace.message(channel.id, call.text("ts"))
-    if message.get("user") != call.workspace.app.bot_user:
+    if message.get("user") != call.app.bot_user:
         raise SlackError("cant_update_message")
     fields = content(call)
-    edited = {"user": call.workspace.app.bot_user, "ts": f"{call.workspace.now():.6f}"}
+    edited = {"user": call.app.bot_user, "ts": f"{call.workspace.now():.6f}"}
     call.workspace.edit(message, **fields, edited=edited)
     return {
         "channel": channel.id,
@@ -140,9 +139,9 @@ def update_message(call: Call) -> Json:
 
 def delete_message(call: Call) -> Json:
     """chat.delete: the bot's own messages only."""
-    channel = destination(call.workspace, call.text("channel"))
+    channel = destination(call.workspace, call.app, call.text("channel"))
     message = call.workspace.message(channel.id, call.text("ts"))
-    if message.get("user") != call.workspace.app.bot_user:
+    if message.get("user") != call.app.bot_user:
         raise SlackError("cant_delete_message")
     call.workspace.remove(channel.id, message["ts"])
     return {"channel": channel.id, "ts": message["ts"]}
@@ -151,13 +150,12 @@ def delete_message(call: Call) -> Json:
 def post_ephemeral(call: Call) -> Json:
     """chat.postEphemeral: to one person who is in the channel."""
     workspace = call.workspace
-    channel, fields = destination(workspace, call.text("channel")), content(call)
+    channel, fields = destination(workspace, call.app, call.text("channel")), content(call)
     user = workspace.user(call.text("user"))
     if user.id not in channel.members:
         raise SlackError("user_not_in_channel")
-    return {
-        "message_ts": workspace.whisper(user.id, channel.id, {**author(workspace), **fields})["ts"]
-    }
+    message = {**author(workspace, call.app), **fields}
+    return {"message_ts": workspace.whisper(user.id, channel.id, message)["ts"]}
 
 
 def permalink(call: Call) -> Json:
@@ -181,7 +179,7 @@ def upload_url(call: Call) -> Json:
         "id": file_id,
         "name": call.text("filename"),
         "size": int(length),
-        "user": call.workspace.app.bot_user,
+        "user": call.app.bot_user,
     }
     return {"file_id": file_id, "upload_url": f"{call.world.base_url}/upload/{file_id}"}
 
@@ -189,18 +187,18 @@ def upload_url(call: Call) -> Json:
 def complete_upload(call: Call) -> Json:
     """files.completeUploadExternal: shares uploaded files in a channel, or keeps them private."""
     entries = call.structure("files") or []
-    files = [_uploaded(call.workspace, entry) for entry in entries]
+    files = [_uploaded(call, entry) for entry in entries]
     if not files:
         raise SlackError("invalid_arguments")
     if call.text("channel_id"):
-        channel = destination(call.workspace, call.text("channel_id"))
+        channel = destination(call.workspace, call.app, call.text("channel_id"))
         fields: Json = {
             "text": call.text("initial_comment"),
             "files": [_file_json(item) for item in files],
         }
         if call.text("thread_ts"):
             fields["thread_ts"] = call.text("thread_ts")
-        call.workspace.post(channel, {**author(call.workspace), **fields})
+        call.workspace.post(channel, {**author(call.workspace, call.app), **fields})
     return {"files": [_file_json(item) for item in files]}
 
 
@@ -208,10 +206,10 @@ def _file_json(item: Json) -> Json:
     return {key: value for key, value in item.items() if key != "content"}
 
 
-def _uploaded(workspace: Workspace, entry: Json) -> Json:
-    """The stored file of one entry, titled; raises file_not_found when nothing was uploaded."""
-    item = workspace.files.get(str(entry.get("id")))
-    if item is None or "content" not in item:
+def _uploaded(call: Call, entry: Json) -> Json:
+    """The stored file of one entry, titled; raises file_not_found when the app uploaded nothing."""
+    item = call.workspace.files.get(str(entry.get("id")))
+    if item is None or "content" not in item or item["user"] != call.app.bot_user:
         raise SlackError("file_not_found")
     item["title"] = entry.get("title") or item["name"]
     return item
@@ -226,7 +224,7 @@ def answer_response_url(world: World, path: str, args: Json) -> Json:
         raise SlackError("expired_url")
     if link["uses"] >= RESPONSE_URL_USES:
         raise SlackError("used_url")
-    call = Call(world, args)
+    call = Call(world, world.workspace.apps[link["app"]], args)
     result = _respond(call, link)
     link["uses"] += 1
     return result
@@ -241,17 +239,16 @@ def _respond(call: Call, link: Json) -> Json:
     if call.flag("replace_original") and origin is not None:
         call.workspace.edit(origin, **{"blocks": [], **fields}, seen_by=link["user"])
         return dict(origin)
-    return answer_in_place(
-        call.workspace, link["user"], link["channel"], fields, call.text("response_type")
-    )
+    return answer_in_place(call, link["user"], link["channel"], fields)
 
 
-def answer_in_place(workspace: Workspace, user: str, channel: str, fields: Json, kind: str) -> Json:
+def answer_in_place(call: Call, user: str, channel: str, fields: Json) -> Json:
     """Shows an answer where the person is: only to them, or with `in_channel` to everybody
     there."""
-    if kind == "in_channel":
-        return workspace.post(workspace.channel(channel), {**author(workspace), **fields})
-    return workspace.whisper(user, channel, {**author(workspace), **fields})
+    workspace, message = call.workspace, {**author(call.workspace, call.app), **fields}
+    if call.text("response_type") == "in_channel":
+        return workspace.post(workspace.channel(channel), message)
+    return workspace.whisper(user, channel, message)
 
 
 def answered(world: World, url: str, message: Json) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from bot.sandbox.checks import Json
 from bot.sandbox.rules import MAX_CONNECTIONS, READ_CHANNELS
-from bot.sandbox.workspace import Channel, Group, SlackError, User, Workspace
+from bot.sandbox.workspace import Channel, Group, SlackError, User
 from bot.sandbox.world import Call, Handler
 
 
@@ -83,10 +83,10 @@ def channel_json(channel: Channel, bot: str) -> Json:
     }
 
 
-def visible_channel(workspace: Workspace, ref: str) -> Channel:
+def visible_channel(call: Call) -> Channel:
     """The conversation, unless it is private and without the bot, which can't see it then."""
-    channel = workspace.channel(ref)
-    if channel.is_private and workspace.app.bot_user not in channel.members:
+    channel = call.workspace.channel(call.text("channel"))
+    if channel.is_private and call.app.bot_user not in channel.members:
         raise SlackError("channel_not_found")
     return channel
 
@@ -112,7 +112,7 @@ def api_test(call: Call) -> Json:
 
 def auth_test(call: Call) -> Json:
     """auth.test: the identity of the token."""
-    workspace, app = call.workspace, call.workspace.app
+    workspace, app = call.workspace, call.app
     return {
         "url": f"https://{workspace.domain}.slack.com/",
         "team": workspace.team_name,
@@ -127,11 +127,10 @@ def auth_test(call: Call) -> Json:
 def connections_open(call: Call) -> Json:
     """apps.connections.open: the address of a socket, good for one connection."""
     sockets = call.world.events.sockets
-    if len(sockets.connections) >= MAX_CONNECTIONS:
+    if len(sockets.of(call.app.id)) >= MAX_CONNECTIONS:
         raise SlackError("too_many_websockets")
-    return {
-        "url": f"ws{call.world.base_url.removeprefix('http')}/socket?ticket={sockets.new_ticket()}"
-    }
+    base, ticket = call.world.base_url.removeprefix("http"), sockets.new_ticket(call.app.id)
+    return {"url": f"ws{base}/socket?ticket={ticket}"}
 
 
 def conversations_open(call: Call) -> Json:
@@ -146,15 +145,15 @@ def conversations_open(call: Call) -> Json:
         raise SlackError("user_disabled")
     if user.is_bot:
         raise SlackError("cannot_dm_bot")
-    channel = call.workspace.direct(user.id)
+    channel = call.workspace.direct(user.id, call.app)
     return {"channel": channel_json(channel, "") if call.flag("return_im") else {"id": channel.id}}
 
 
 def conversations_info(call: Call) -> Json:
     """conversations.info."""
-    channel = visible_channel(call.workspace, call.text("channel"))
+    channel = visible_channel(call)
     call.granted(READ_CHANNELS[channel_type(channel)])
-    return {"channel": channel_json(channel, call.workspace.app.bot_user)}
+    return {"channel": channel_json(channel, call.app.bot_user)}
 
 
 def conversations_list(call: Call) -> Json:
@@ -164,7 +163,7 @@ def conversations_list(call: Call) -> Json:
         if kind not in READ_CHANNELS:
             raise SlackError("invalid_types")
         call.granted(READ_CHANNELS[kind])
-    bot = call.workspace.app.bot_user
+    bot = call.app.bot_user
     found = [
         channel_json(channel, bot)
         for channel in call.workspace.channels.values()
@@ -177,20 +176,20 @@ def conversations_list(call: Call) -> Json:
 
 def conversations_members(call: Call) -> Json:
     """conversations.members, in pages."""
-    channel = visible_channel(call.workspace, call.text("channel"))
+    channel = visible_channel(call)
     call.granted(READ_CHANNELS[channel_type(channel)])
     return page(call, "members", channel.members)
 
 
 def _with_email(call: Call) -> bool:
-    return "users:read.email" in call.workspace.app.scopes
+    return "users:read.email" in call.app.scopes
 
 
 def users_info(call: Call) -> Json:
     """users.info."""
-    user, app = call.workspace.user(call.text("user")), call.workspace.app
-    app_id = app.id if user.id == app.bot_user else ""
-    return {"user": user_json(user, _with_email(call), app_id)}
+    user = call.workspace.user(call.text("user"))
+    app = call.workspace.app_of_user(user.id)
+    return {"user": user_json(user, _with_email(call), app.id if app else "")}
 
 
 def users_list(call: Call) -> Json:

@@ -48,9 +48,9 @@ def view_json(workspace: Workspace, view: View) -> Json:
         "hash": view.hash,
         "previous_view_id": view.previous,
         "root_view_id": view.root,
-        "app_id": workspace.app.id,
+        "app_id": view.app,
         "app_installed_team_id": workspace.team_id,
-        "bot_id": workspace.app.bot_id,
+        "bot_id": workspace.apps[view.app].bot_id,
     }
 
 
@@ -59,11 +59,12 @@ def new_hash(workspace: Workspace) -> str:
     return f"{int(workspace.now())}.{secrets.token_hex(4)}"
 
 
-def spend_trigger(workspace: Workspace, trigger_id: str) -> str:
-    """Uses a trigger and returns the person's id. Raises SlackError if it is used, late or
-    unknown."""
-    trigger = workspace.triggers.get(trigger_id)
-    if trigger is None:
+def spend_trigger(call: Call) -> str:
+    """Uses a trigger and returns the person's id. Raises SlackError if it is used, late, unknown
+    or another app's."""
+    workspace = call.workspace
+    trigger = workspace.triggers.get(call.text("trigger_id") or call.text("interactivity_pointer"))
+    if trigger is None or trigger["app"] != call.app.id:
         raise SlackError("invalid_trigger_id")
     if trigger["used"]:
         raise SlackError("exchanged_trigger_id")
@@ -73,14 +74,14 @@ def spend_trigger(workspace: Workspace, trigger_id: str) -> str:
     return str(trigger["user"])
 
 
-def push_view(workspace: Workspace, user: str, body: Json) -> View:
-    """Puts a modal on top of those that the person has open."""
+def push_view(workspace: Workspace, app: str, user: str, body: Json) -> View:
+    """Puts a modal of an app on top of those that the person has open."""
     stack = workspace.stacks.setdefault(user, [])
     if len(stack) >= MAX_STACK:
         raise SlackError("push_limit_reached")
     view_id = workspace.new_id("V")
     root = stack[0] if stack else view_id
-    view = View(view_id, user, body, new_hash(workspace), root, stack[-1] if stack else None)
+    view = View(view_id, app, user, body, new_hash(workspace), root, stack[-1] if stack else None)
     workspace.views[view_id] = view
     stack.append(view_id)
     workspace.changed("view_opened", user=user, view=view_id)
@@ -93,36 +94,32 @@ def replace_view(workspace: Workspace, view: View, body: Json) -> None:
     workspace.changed("view_changed", user=view.user, view=view.id)
 
 
-def _trigger(call: Call) -> str:
-    return call.text("trigger_id") or call.text("interactivity_pointer")
-
-
 def views_open(call: Call) -> Json:
     """views.open: a new modal, in place of any that is open."""
     body = checked_view(call.structure("view"), "modal")
-    user = spend_trigger(call.workspace, _trigger(call))
+    user = spend_trigger(call)
     call.workspace.close_views(user)
-    return {"view": view_json(call.workspace, push_view(call.workspace, user, body))}
+    return {"view": view_json(call.workspace, push_view(call.workspace, call.app.id, user, body))}
 
 
 def views_push(call: Call) -> Json:
     """views.push: a modal on top of the one that is open."""
     body = checked_view(call.structure("view"), "modal")
-    user = spend_trigger(call.workspace, _trigger(call))
+    user = spend_trigger(call)
     if call.workspace.top_view(user) is None:
         raise SlackError("not_found")
-    return {"view": view_json(call.workspace, push_view(call.workspace, user, body))}
+    return {"view": view_json(call.workspace, push_view(call.workspace, call.app.id, user, body))}
 
 
 def _found(call: Call) -> View:
-    """The open modal by id or external id."""
+    """The app's open modal by id or external id."""
     if call.text("view_id"):
         view = call.workspace.views.get(call.text("view_id"))
     else:
         wanted = call.text("external_id")
         open_views = call.workspace.views.values()
         view = next((item for item in open_views if item.body["external_id"] == wanted), None)
-    if view is None:
+    if view is None or view.app != call.app.id:
         raise SlackError("not_found")
     return view
 
@@ -148,12 +145,12 @@ def views_publish(call: Call) -> Json:
     body, user = checked_view(call.structure("view"), "home"), workspace.user(call.text("user_id"))
     if user.deleted or user.is_bot:
         raise SlackError("invalid_user_id" if user.is_bot else "user_disabled")
-    home = workspace.homes.get(user.id)
+    home = call.app.homes.get(user.id)
     refuse_stale(home, call.text("hash"))
     if home is None:
         view_id = workspace.new_id("V")
-        home = View(view_id, user.id, body, new_hash(workspace), view_id)
-        workspace.homes[user.id] = home
+        home = View(view_id, call.app.id, user.id, body, new_hash(workspace), view_id)
+        call.app.homes[user.id] = home
     home.body, home.hash = body, new_hash(workspace)
     workspace.changed("home_published", user=user.id, view=home.id)
     return {"view": view_json(workspace, home)}

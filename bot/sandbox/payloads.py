@@ -9,7 +9,7 @@ from bot.sandbox.checks import Json
 from bot.sandbox.forms import state_values
 from bot.sandbox.methods_chat import public
 from bot.sandbox.methods_views import view_json
-from bot.sandbox.workspace import SlackError, User, View, Workspace
+from bot.sandbox.workspace import AppInstall, SlackError, User, View, Workspace
 from bot.sandbox.world import World
 
 TYPED = re.compile(
@@ -68,23 +68,37 @@ def place(workspace: Workspace, channel_id: str) -> Json:
     return {"id": channel.id, "name": "directmessage" if channel.im_user else channel.name}
 
 
-def response_link(world: World, user: str, channel: str, origin: Json | None) -> str:
-    """A fresh response_url."""
-    path = world.workspace.new_response_path(user, channel, origin)
+def response_link(
+    world: World, app: AppInstall, user: str, channel: str, origin: Json | None
+) -> str:
+    """A fresh response_url for an app."""
+    path = world.workspace.new_response_path(app, user, channel, origin)
     return f"{world.base_url}/response/{path}"
 
 
-def slash_command(world: World, user: User, command: str, text: str, channel_id: str) -> Json:
-    """A slash command as it goes to the app."""
-    workspace = world.workspace
-    known = {
-        item["command"]: item
-        for item in workspace.app.manifest.get("features", {}).get("slash_commands", [])
-    }
-    if workspace.app.manifest and command not in known:
+def commands_of(app: AppInstall) -> dict[str, Json]:
+    """The slash commands of the app's manifest by name."""
+    commands = app.manifest.get("features", {}).get("slash_commands", [])
+    return {item["command"]: item for item in commands}
+
+
+def app_of_command(workspace: Workspace, command: str) -> AppInstall:
+    """The app with this command, or else the first, if it has no manifest."""
+    for app in workspace.apps.values():
+        if command in commands_of(app):
+            return app
+    if workspace.app.manifest:
         raise SlackError("unknown_command", detail=f"{command} is not a valid command.")
-    escaping = known.get(command, {}).get("should_escape", not workspace.app.manifest)
-    channel = place(workspace, channel_id)
+    return workspace.app
+
+
+def slash_command(world: World, user: User, command: str, text: str, channel_id: str) -> Json:
+    """A slash command as it goes to its app; without `channel_id` it is typed in the app's direct
+    conversation."""
+    workspace = world.workspace
+    app = app_of_command(workspace, command)
+    escaping = commands_of(app).get(command, {}).get("should_escape", not app.manifest)
+    channel = place(workspace, channel_id or workspace.direct(user.id, app).id)
     return {
         "token": "sandbox",
         "team_id": workspace.team_id,
@@ -95,21 +109,21 @@ def slash_command(world: World, user: User, command: str, text: str, channel_id:
         "user_name": user.name,
         "command": command,
         "text": escaped_command(workspace, text) if escaping else text,
-        "api_app_id": workspace.app.id,
+        "api_app_id": app.id,
         "is_enterprise_install": "false",
-        "response_url": response_link(world, user.id, channel["id"], None),
-        "trigger_id": workspace.new_trigger(user.id),
+        "response_url": response_link(world, app, user.id, channel["id"], None),
+        "trigger_id": workspace.new_trigger(user.id, app),
     }
 
 
-def interaction(world: World, kind: str, user: User, **more: Any) -> Json:
+def interaction(world: World, app: AppInstall, kind: str, user: User, **more: Any) -> Json:
     """The fields of every interaction, and those of this one."""
     workspace = world.workspace
     return {
         "type": kind,
         "user": who(user),
         "team": {"id": workspace.team_id, "domain": workspace.domain},
-        "api_app_id": workspace.app.id,
+        "api_app_id": app.id,
         "token": "sandbox",
         "enterprise": None,
         "is_enterprise_install": False,
@@ -142,5 +156,7 @@ def on_message(world: World, user: User, message: Json) -> Json:
         "channel": place(world.workspace, message["channel"]),
         **({} if private else {"message": public(message)}),
         "state": {"values": state_values(message.get("blocks", []), {})},
-        "response_url": response_link(world, user.id, message["channel"], message),
+        "response_url": response_link(
+            world, world.workspace.app_of(message), user.id, message["channel"], message
+        ),
     }

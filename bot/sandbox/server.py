@@ -32,7 +32,7 @@ from bot.sandbox.world import World
 def build_world(workspace: Workspace, base_url: str) -> World:
     """The parts of one stand-in, put together."""
     faults = Faults()
-    events = EventDelivery(workspace, Sockets(faults, workspace.app.id))
+    events = EventDelivery(workspace, Sockets(faults))
     return World(workspace, faults, events, base_url=base_url)
 
 
@@ -136,7 +136,7 @@ def running_sandbox(
         workspace or company(manifest), f"http://127.0.0.1:{listener.getsockname()[1]}"
     )
     world.scenes.process = app_process
-    world.limits.on, world.events.request_url = rate_limits, request_url
+    world.limits.on, world.workspace.app.request_url = rate_limits, request_url
     server = build_server(world)
     thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)
     thread.start()

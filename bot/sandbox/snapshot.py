@@ -27,7 +27,7 @@ def kept(workspace: Workspace) -> Json:
         "users": [asdict(user) for user in workspace.users.values()],
         "groups": [asdict(group) for group in workspace.groups.values()],
         "channels": [asdict(channel) for channel in workspace.channels.values()],
-        "homes": [asdict(view) for view in workspace.homes.values()],
+        "homes": [asdict(view) for view in workspace.app.homes.values()],
         "files": files,
     }
 
@@ -40,7 +40,8 @@ def restore(workspace: Workspace, found: Json) -> None:
     workspace.users = {item["id"]: User(**item) for item in found["users"]}
     workspace.groups = {item["id"]: Group(**item) for item in found["groups"]}
     workspace.channels = {item["id"]: Channel(**item) for item in found["channels"]}
-    workspace.homes = {item["user"]: View(**item) for item in found["homes"]}
+    homes = [View(**{"app": workspace.app.id, **item}) for item in found["homes"]]
+    workspace.app.homes = {view.user: view for view in homes}
     workspace.files = {
         key: {**item, "content": base64.b64decode(item["content"])}
         for key, item in found["files"].items()

@@ -1,4 +1,5 @@
-"""The Socket Mode server: tickets, up to ten connections, each envelope to one of them, and acks.
+"""The Socket Mode server: tickets, up to ten connections of an app, each envelope to one of them,
+and acks.
 
 `event_delivery.py` retries.
 """
@@ -25,56 +26,62 @@ REORDER_SECONDS = 0.1
 
 @dataclass
 class Connection:
-    """One open socket."""
+    """One open socket of an app."""
 
     id: str
+    app: str
     socket: WebSocket
 
 
 class Sockets:
-    """All open sockets of the app."""
+    """All open sockets of all apps."""
 
-    def __init__(self, faults: Faults, app_id: str) -> None:
-        self.faults, self.app_id = faults, app_id
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
         self.connections: list[Connection] = []
-        self.tickets: set[str] = set()
+        self.tickets: dict[str, str] = {}
         self.on_ack: AckHandler = lambda envelope_id, payload: None
         self.on_change: Callable[[], None] = lambda: None
         self._turn = 0
-        self._held: Json | None = None
+        self._held: tuple[str, Json] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def new_ticket(self) -> str:
-        """A ticket for one connection."""
+    def of(self, app: str) -> list[Connection]:
+        """The open sockets of an app."""
+        return [connection for connection in self.connections if connection.app == app]
+
+    def new_ticket(self, app: str) -> str:
+        """A ticket for one connection of an app."""
         ticket = secrets.token_urlsafe(16)
-        self.tickets.add(ticket)
+        self.tickets[ticket] = app
         return ticket
 
     async def serve(self, socket: WebSocket) -> None:
         """One connection from its hello to its end."""
         ticket = socket.query_params.get("ticket", "")
-        full = len(self.connections) >= MAX_CONNECTIONS
-        if ticket not in self.tickets or full or "refuse" in self.faults.sockets:
+        app = self.tickets.get(ticket, "")
+        full = len(self.of(app)) >= MAX_CONNECTIONS
+        if not app or full or "refuse" in self.faults.sockets:
             await socket.close()
             return
-        self.tickets.discard(ticket)
+        del self.tickets[ticket]
         await socket.accept()
-        connection = Connection(f"socket-{secrets.token_hex(3)}", socket)
+        connection = Connection(f"socket-{secrets.token_hex(3)}", app, socket)
         self.connections.append(connection)
         self.on_change()
         try:
-            await socket.send_json(self._hello())
+            await socket.send_json(self._hello(app))
             await self._listen(socket)
         except (WebSocketDisconnect, RuntimeError, ValueError):
             pass
         finally:
             self._drop(connection)
 
-    def _hello(self) -> Json:
+    def _hello(self, app: str) -> Json:
         return {
             "type": "hello",
-            "num_connections": len(self.connections),
-            "connection_info": {"app_id": self.app_id},
+            "num_connections": len(self.of(app)),
+            "connection_info": {"app_id": app},
             "debug_info": {
                 "host": "sandbox",
                 "build_number": 1,
@@ -93,17 +100,18 @@ class Sockets:
             self.connections.remove(connection)
             self.on_change()
 
-    async def send(self, envelope: Json) -> str | None:
-        """Sends to the next connection in turn; returns its id, or None without connections."""
-        if not self.connections:
+    async def send(self, app: str, envelope: Json) -> str | None:
+        """Sends to the next connection of the app in turn; returns its id, or None without
+        connections."""
+        if not (connections := self.of(app)):
             return None
         if "silent" in self.faults.sockets:
-            return self.connections[0].id
+            return connections[0].id
         if "reorder" in self.faults.sockets and self._held is None:
-            self._held = envelope
+            self._held = (app, envelope)
             self._later(self._release(REORDER_SECONDS))
             return "held"
-        sent = await self._write(envelope)
+        sent = await self._write(app, envelope)
         await self._release(0)
         return sent
 
@@ -111,12 +119,12 @@ class Sockets:
         await asyncio.sleep(delay)
         held, self._held = self._held, None
         if held is not None:
-            await self._write(held)
+            await self._write(*held)
 
-    async def _write(self, envelope: Json) -> str | None:
-        while self.connections:
+    async def _write(self, app: str, envelope: Json) -> str | None:
+        while connections := self.of(app):
             self._turn += 1
-            connection = self.connections[self._turn % len(self.connections)]
+            connection = connections[self._turn % len(connections)]
             try:
                 for _ in range(2 if "duplicate" in self.faults.sockets else 1):
                     await connection.socket.send_text(json.dumps(envelope))

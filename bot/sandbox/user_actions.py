@@ -20,7 +20,7 @@ from bot.sandbox.payloads import (
     response_link,
     slash_command,
 )
-from bot.sandbox.workspace import SlackError, User, View
+from bot.sandbox.workspace import AppInstall, SlackError, User, View
 from bot.sandbox.world import Call, World
 
 Act = Callable[[World, Json], Awaitable[Json]]
@@ -71,8 +71,8 @@ def outcome(world: World, user: User, delivery: Delivery, **more: Any) -> Json:
 async def command(world: World, asked: Json) -> Json:
     """A slash command. The ack's text or blocks are shown; without an ack Slack shows an error."""
     user = actor(world, asked)
-    channel = asked.get("channel") or world.workspace.direct(user.id).id
-    payload = slash_command(world, user, asked["command"], asked.get("text", ""), channel)
+    words = asked.get("text", "")
+    payload = slash_command(world, user, asked["command"], words, asked.get("channel") or "")
     delivery = await world.events.deliver("slash_commands", payload)
     if delivery.outcome != ACKED:
         words = f'{asked["command"]} failed with the error "{delivery.outcome}"'
@@ -80,34 +80,37 @@ async def command(world: World, asked: Json) -> Json:
             user.id, payload["channel_id"], {"user": "USLACKBOT", "text": words}
         )
         return outcome(world, user, delivery, messages=[whisper])
-    shown = _shown_ack(world, user, payload["channel_id"], delivery.ack)
+    shown = _shown_ack(world, user, payload, delivery.ack)
     for message in shown.get("messages", []):
         answered(world, payload["response_url"], message)
     return outcome(world, user, delivery, **shown)
 
 
-def _shown_ack(world: World, user: User, channel: str, ack: Json | None) -> Json:
+def _shown_ack(world: World, user: User, payload: Json, ack: Json | None) -> Json:
     """The message inside a command's ack, shown where the person is."""
     if not ack or not (ack.get("text") or ack.get("blocks")):
         return {}
+    call = Call(world, world.workspace.app_of(payload), ack)
     try:
-        fields = content(Call(world, ack))
+        fields = content(call)
     except SlackError as refused:
         return {"error": refused.error, "problems": refused.more.get("errors", [])}
-    kind = str(ack.get("response_type", ""))
-    return {"messages": [answer_in_place(world.workspace, user.id, channel, fields, kind)]}
+    return {"messages": [answer_in_place(call, user.id, payload["channel_id"], fields)]}
 
 
-def _spot(world: World, user: User, asked: Json) -> Json:
-    """The fields of the place of a click: a view or a message."""
+def _spot(world: World, user: User, asked: Json) -> tuple[AppInstall, Json]:
+    """The app and the fields of the place of a click: a view or a message."""
     if asked.get("view_id"):
-        return on_view(world, own_view(world, user, asked["view_id"]))
-    return on_message(world, user, visible_message(world, user, asked["channel"], asked["ts"]))
+        view = own_view(world, user, asked["view_id"])
+        return world.workspace.apps[view.app], on_view(world, view)
+    message = visible_message(world, user, asked["channel"], asked["ts"])
+    return world.workspace.app_of(message), on_message(world, user, message)
 
 
 def own_view(world: World, user: User, view_id: str) -> View:
-    home = world.workspace.homes.get(user.id)
-    view = home if home is not None and home.id == view_id else world.workspace.views.get(view_id)
+    homes = [app.homes.get(user.id) for app in world.workspace.apps.values()]
+    home = next((home for home in homes if home is not None and home.id == view_id), None)
+    view = home or world.workspace.views.get(view_id)
     if view is None or view.user != user.id:
         raise SlackError("view_not_found")
     return view
@@ -117,13 +120,14 @@ async def click(world: World, asked: Json) -> Json:
     """A press or a choice: `action` has block_id, action_id, type and the value as Slack sends
     it."""
     user, workspace = actor(world, asked), world.workspace
-    spot = _spot(world, user, asked)
+    app, spot = _spot(world, user, asked)
     payload = interaction(
         world,
+        app,
         "block_actions",
         user,
         **spot,
-        trigger_id=asked.get("trigger_id") or workspace.new_trigger(user.id),
+        trigger_id=asked.get("trigger_id") or workspace.new_trigger(user.id, app),
         actions=[{**asked["action"], "action_ts": workspace.new_ts()}],
     )
     return outcome(world, user, await world.events.deliver("interactive", payload))
@@ -133,14 +137,14 @@ async def suggest(world: World, asked: Json) -> Json:
     """The options of an external select for the typed text; Slack's client asks for none while that
     is too short. An answer that Slack would refuse gives no options, but `problems`."""
     user = actor(world, asked)
-    spot = _spot(world, user, asked)
+    app, spot = _spot(world, user, asked)
     names = {name: asked[name] for name in ("block_id", "action_id")}
     typed = str(asked.get("value", ""))
     if len(typed) < _searched(spot, names).get("min_query_length", LEAST_TYPED):
         return {"outcome": "too_short", "options": []}
-    _refuse_without_options_url(world)
+    _refuse_without_options_url(app)
     place = {name: value for name, value in spot.items() if name not in NOT_SUGGESTED}
-    payload = interaction(world, "block_suggestion", user, **place, **names, value=typed)
+    payload = interaction(world, app, "block_suggestion", user, **place, **names, value=typed)
     delivery = await world.events.deliver("interactive", payload)
     ack = delivery.ack or {}
     if delivery.outcome != ACKED:
@@ -161,10 +165,10 @@ def _searched(spot: Json, names: Json) -> Json:
     raise SlackError("action_not_found")
 
 
-def _refuse_without_options_url(world: World) -> None:
+def _refuse_without_options_url(app: AppInstall) -> None:
     """Over HTTP Slack asks for options only at the manifest's address for them."""
-    settings = world.workspace.app.manifest.get("settings")
-    if world.events.request_url is None or settings is None:
+    settings = app.manifest.get("settings")
+    if app.request_url is None or settings is None:
         return
     if not settings.get("interactivity", {}).get("message_menu_options_url"):
         raise SlackError("no_options_url")
@@ -202,12 +206,14 @@ async def submit(world: World, asked: Json) -> Json:
             "view": shown,
             "ack": None,
         }
+    app = world.workspace.apps[view.app]
     payload = interaction(
         world,
+        app,
         "view_submission",
         user,
         view=view_json(world.workspace, view),
-        trigger_id=world.workspace.new_trigger(user.id),
+        trigger_id=world.workspace.new_trigger(user.id, app),
         response_urls=[],
     )
     delivery = await world.events.deliver("interactive", payload)
@@ -241,7 +247,7 @@ def _update(world: World, view: View, ack: Json) -> Json:
 
 
 def _push(world: World, view: View, ack: Json) -> Json:
-    push_view(world.workspace, view.user, checked_view(ack["view"], "modal"))
+    push_view(world.workspace, view.app, view.user, checked_view(ack["view"], "modal"))
     return {}
 
 
@@ -275,28 +281,28 @@ async def close(world: World, asked: Json) -> Json:
     world.workspace.close_views(user.id, 0 if view.body["clear_on_close"] else len(stack) - 1)
     if not view.body["notify_on_close"]:
         return {"outcome": "closed"}
-    payload = interaction(
-        world, "view_closed", user, view=shown, is_cleared=view.body["clear_on_close"]
-    )
+    app, cleared = world.workspace.apps[view.app], view.body["clear_on_close"]
+    payload = interaction(world, app, "view_closed", user, view=shown, is_cleared=cleared)
     return outcome(world, user, await world.events.deliver("interactive", payload))
 
 
 async def home(world: World, asked: Json) -> Json:
     """Opens the app's home tab (or its messages tab)."""
     user = actor(world, asked)
-    view = world.workspace.homes.get(user.id)
+    app = world.workspace.app_of(asked)
+    view = app.homes.get(user.id)
     event = {
         "type": "app_home_opened",
         "user": user.id,
-        "channel": world.workspace.direct(user.id).id,
+        "channel": world.workspace.direct(user.id, app).id,
         "tab": asked.get("tab", "home"),
         **({"view": view_json(world.workspace, view)} if view else {}),
     }
-    return {"delivered": world.events.emit(event)}
+    return {"delivered": world.events.emit(event, only=app)}
 
 
-def _refuse_unknown_shortcut(world: World, kind: str, callback_id: str) -> None:
-    manifest = world.workspace.app.manifest
+def _refuse_unknown_shortcut(app: AppInstall, kind: str, callback_id: str) -> None:
+    manifest = app.manifest
     known = {
         (item["type"], item["callback_id"])
         for item in manifest.get("features", {}).get("shortcuts", [])
@@ -307,27 +313,31 @@ def _refuse_unknown_shortcut(world: World, kind: str, callback_id: str) -> None:
 
 async def shortcut(world: World, asked: Json) -> Json:
     """A global shortcut."""
-    user = actor(world, asked)
-    _refuse_unknown_shortcut(world, "global", asked["callback_id"])
+    user, app = actor(world, asked), world.workspace.app_of(asked)
+    _refuse_unknown_shortcut(app, "global", asked["callback_id"])
     fields = {
         "callback_id": asked["callback_id"],
-        "trigger_id": world.workspace.new_trigger(user.id),
+        "trigger_id": world.workspace.new_trigger(user.id, app),
     }
-    payload = interaction(world, "shortcut", user, action_ts=world.workspace.new_ts(), **fields)
+    payload = interaction(
+        world, app, "shortcut", user, action_ts=world.workspace.new_ts(), **fields
+    )
     return outcome(world, user, await world.events.deliver("interactive", payload))
 
 
 async def message_shortcut(world: World, asked: Json) -> Json:
     """A shortcut from the menu of a message."""
     user, workspace = actor(world, asked), world.workspace
-    _refuse_unknown_shortcut(world, "message", asked["callback_id"])
+    app = workspace.app_of(asked)
+    _refuse_unknown_shortcut(app, "message", asked["callback_id"])
     message = visible_message(world, user, asked["channel"], asked["ts"])
     payload = interaction(
         world,
+        app,
         "message_action",
         user,
         callback_id=asked["callback_id"],
-        trigger_id=workspace.new_trigger(user.id),
+        trigger_id=workspace.new_trigger(user.id, app),
         action_ts=workspace.new_ts(),
         message_ts=message["ts"],
         message=public(message),
@@ -335,7 +345,7 @@ async def message_shortcut(world: World, asked: Json) -> Json:
             "id": message["channel"],
             "name": workspace.channel(message["channel"]).name or "directmessage",
         },
-        response_url=response_link(world, user.id, message["channel"], message),
+        response_url=response_link(world, app, user.id, message["channel"], message),
     )
     return outcome(world, user, await world.events.deliver("interactive", payload))
 
@@ -351,7 +361,9 @@ async def say(world: World, asked: Json) -> Json:
     message = world.workspace.post(channel, {**fields, **thread})
     kind = "im" if channel.im_user else "group" if channel.is_private else "channel"
     subscription = "message.im" if kind == "im" else f"message.{kind}s"
-    world.events.emit({**message, "channel_type": kind}, subscription)
+    apps = world.workspace.apps.values()
+    only = next((app for app in apps if channel.im_user and app.bot_user in channel.members), None)
+    world.events.emit({**message, "channel_type": kind}, subscription, only)
     return message
 
 

@@ -1,4 +1,4 @@
-"""The state of one workspace: people, groups, channels, messages, views, files, the app, and its
+"""The state of one workspace: people, groups, channels, messages, views, files, its apps, and its
 clock.
 
 It notifies listeners of changes.
@@ -19,6 +19,7 @@ from bot.sandbox.checks import Json
 Listener = Callable[[Json], None]
 
 
+APP_IDS = ("id", "bot_id", "bot_user", "bot_token", "signing_secret")
 # The most triggers and response_urls that are remembered; older ones count as unknown.
 KEPT = 20_000
 
@@ -66,7 +67,7 @@ class Group:
 
 @dataclass
 class Channel:
-    """A channel or, with `im_user`, a direct conversation of the bot with that person."""
+    """A channel or, with `im_user`, a direct conversation of a bot with that person."""
 
     id: str
     name: str
@@ -82,6 +83,7 @@ class View:
     """A modal or home view of one person, with the values typed into it so far (`drafts`)."""
 
     id: str
+    app: str
     user: str
     body: Json
     hash: str
@@ -92,7 +94,8 @@ class View:
 
 @dataclass
 class AppInstall:
-    """The installed app: ids, secrets, scopes and manifest."""
+    """An installed app: ids, secrets, scopes and manifest, its address in HTTP mode, and the homes
+    that it published. Ids of its direct conversations begin with `direct`."""
 
     id: str = "A0SANDBOX"
     bot_id: str = "B0SANDBOX"
@@ -104,6 +107,9 @@ class AppInstall:
     app_scopes: list[str] = field(default_factory=lambda: ["connections:write"])
     manifest: Json = field(default_factory=dict)
     revoked: set[str] = field(default_factory=set)
+    request_url: str | None = None
+    homes: dict[str, View] = field(default_factory=dict)
+    direct: str = "D"
 
     @property
     def name(self) -> str:
@@ -125,11 +131,15 @@ def forget_oldest(kept: dict[str, Json]) -> None:
 
 
 class Workspace:
-    """The whole state of the workspace. Every change goes through `changed`."""
+    """The whole state of the workspace. Every change goes through `changed`.
+
+    `app` is the first app, which is meant wherever none is named.
+    """
 
     def __init__(self, app: AppInstall) -> None:
         self.team_id, self.team_name, self.domain = "T0SANDBOX", "Sandbox", "sandbox"
         self.app = app
+        self.apps = {app.id: app}
         self.users: dict[str, User] = {}
         self.groups: dict[str, Group] = {}
         self.channels: dict[str, Channel] = {}
@@ -137,7 +147,6 @@ class Workspace:
         self.ephemerals: dict[str, list[Json]] = {}
         self.views: dict[str, View] = {}
         self.stacks: dict[str, list[str]] = {}
-        self.homes: dict[str, View] = {}
         self.files: dict[str, Json] = {}
         self.reads: dict[str, dict[str, str]] = {}
         self.triggers: dict[str, Json] = {}
@@ -191,11 +200,33 @@ class Workspace:
             raise SlackError("channel_not_found")
         return found
 
-    def direct(self, user_id: str) -> Channel:
-        """The bot's direct conversation with a person, created if needed."""
-        channel_id = "D" + user_id[1:]
+    def install(self, manifest: Json, scopes: list[str]) -> AppInstall:
+        """Installs one more app, with ids and secrets of its own and a bot user."""
+        number = len(self.apps) + 1
+        app = AppInstall(scopes=scopes, manifest=manifest, direct=f"D{number}")
+        for name in APP_IDS:
+            setattr(app, name, f"{getattr(app, name)}{number}")
+        app.app_token = f"xapp-1-{app.id}-0000000000"
+        handle = f"{self.users[self.app.bot_user].name}{number}"
+        self.users[app.bot_user] = User(app.bot_user, handle, app.name, "", "Etc/UTC", is_bot=True)
+        self.apps[app.id] = app
+        self.changed("app_changed")
+        return app
+
+    def app_of(self, thing: Json) -> AppInstall:
+        """The app that is named in a message, payload or verb; otherwise the first."""
+        named = thing.get("app_id") or thing.get("api_app_id")
+        return self.apps.get(str(named), self.app)
+
+    def app_of_user(self, user_id: str) -> AppInstall | None:
+        """The app whose bot user this is, if it is one."""
+        return next((app for app in self.apps.values() if app.bot_user == user_id), None)
+
+    def direct(self, user_id: str, app: AppInstall) -> Channel:
+        """The app's direct conversation with a person, created if needed."""
+        channel_id = app.direct + user_id[1:]
         if channel_id not in self.channels:
-            members = [user_id, self.app.bot_user]
+            members = [user_id, app.bot_user]
             self.channels[channel_id] = Channel(channel_id, "", True, members, im_user=user_id)
             self.changed("im_opened", channel=channel_id, user=user_id)
         return self.channels[channel_id]
@@ -260,17 +291,25 @@ class Workspace:
             marks[channel] = ts
             self.changed("read", user=user, channel=channel)
 
-    def new_trigger(self, user: str) -> str:
-        """A trigger id of this person, good for three seconds and once."""
+    def new_trigger(self, user: str, app: AppInstall) -> str:
+        """A trigger id of this person for one app, good for three seconds and once."""
         trigger = f"{next(self.numbers)}.{secrets.randbelow(10**10)}.{secrets.token_hex(16)}"
-        self.triggers[trigger] = {"user": user, "at": self.now(), "used": False}
+        self.triggers[trigger] = {
+            "user": user,
+            "app": app.id,
+            "at": self.now(),
+            "used": False,
+        }
         forget_oldest(self.triggers)
         return trigger
 
-    def new_response_path(self, user: str, channel: str, origin: Json | None) -> str:
-        """The path of a response_url for an answer to this person in this place."""
+    def new_response_path(
+        self, app: AppInstall, user: str, channel: str, origin: Json | None
+    ) -> str:
+        """The path of a response_url for the app's answer to this person in this place."""
         path = f"{self.team_id}/{next(self.numbers)}/{secrets.token_urlsafe(18)}"
         self.response_urls[path] = {
+            "app": app.id,
             "user": user,
             "channel": channel,
             "origin": origin,

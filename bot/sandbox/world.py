@@ -14,7 +14,7 @@ from bot.sandbox.dev_controls import Scenes
 from bot.sandbox.event_delivery import EventDelivery
 from bot.sandbox.faults import Faults
 from bot.sandbox.limits import RateLimits
-from bot.sandbox.workspace import SlackError, Workspace
+from bot.sandbox.workspace import AppInstall, SlackError, Workspace
 
 KEPT = 20_000
 KEPT_ANSWERS = 500
@@ -22,7 +22,7 @@ KEPT_ANSWERS = 500
 
 @dataclass
 class World:
-    """The workspace, its faults and limits, the way to the app, and the record of calls and of
+    """The workspace, its faults and limits, the way to its apps, and the record of calls and of
     their answers.
 
     `links` are further addresses on the page, {title: address}; `gate` is the last answer of a
@@ -53,7 +53,7 @@ class World:
         return int(call), next(reversed(self.events.deliveries), 0)
 
     def recorded(self, call: Json, answer: Json) -> None:
-        """Records a call of the app with a rising number, and notifies listeners."""
+        """Records a call of an app with a rising number, and notifies listeners."""
         call = {"number": next(self._numbers), **call}
         self.calls.append(call)
         self.answers.append((call["number"], answer))
@@ -62,9 +62,10 @@ class World:
 
 @dataclass
 class Call:
-    """One call of a method, after its token, scope and required arguments were checked."""
+    """One call of a method by an app, after its token, scope and arguments were checked."""
 
     world: World
+    app: AppInstall
     args: Json
     warnings: list[str] = field(default_factory=list)
 
@@ -95,7 +96,7 @@ class Call:
 
     def granted(self, scope: str) -> None:
         """Raises missing_scope unless the bot token has `scope`."""
-        scopes = self.workspace.app.scopes
+        scopes = self.app.scopes
         if scope not in scopes:
             raise SlackError("missing_scope", needed=scope, provided=",".join(scopes))
 

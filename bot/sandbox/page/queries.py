@@ -38,8 +38,14 @@ def conversation(world: World, user: User, channel_id: str) -> Channel:
 
 
 def conversations(world: World, user: User) -> list[Channel]:
-    """The person's conversations, including the app's direct conversation once it is open."""
-    return [channel for channel in world.workspace.channels.values() if user.id in channel.members]
+    """The person's conversations, including the first app's direct conversation once it is
+    open."""
+    bot = world.workspace.app.bot_user
+    return [
+        channel
+        for channel in world.workspace.channels.values()
+        if user.id in channel.members and (not channel.im_user or bot in channel.members)
+    ]
 
 
 def called(world: World, user: User) -> frozenset[str]:
@@ -139,7 +145,7 @@ def modal(world: World, user: User) -> Json | None:
 
 def home(world: World, user: User) -> Json | None:
     """The home that the app has published for this person."""
-    view = world.workspace.homes.get(user.id)
+    view = world.workspace.app.homes.get(user.id)
     return view_json(world.workspace, view) if view else None
 
 
@@ -189,7 +195,7 @@ def _channel_json(channel: Channel, member: bool) -> Json:
 
 
 def app(world: World) -> Json:
-    """The installed app for people: its name, commands, shortcuts, tabs, and whether it is
+    """The first app for people: its name, commands, shortcuts, tabs, and whether it is
     connected."""
     workspace, manifest = world.workspace, world.workspace.app.manifest
     features: dict[str, Any] = manifest.get("features", {})
@@ -200,13 +206,13 @@ def app(world: World) -> Json:
         "commands": features.get("slash_commands", []),
         "shortcuts": features.get("shortcuts", []),
         "tabs": features.get("app_home", {"home_tab_enabled": True, "messages_tab_enabled": True}),
-        "connected": bool(world.events.sockets.connections or world.events.request_url),
+        "connected": bool(world.events.sockets.of(workspace.app.id) or workspace.app.request_url),
     }
 
 
 def everything(world: World, user: User) -> Json:
     """Everything that the page needs at the start."""
-    world.workspace.direct(user.id)
+    world.workspace.direct(user.id, world.workspace.app)
     return {
         "version": world.workspace.version,
         "now": world.workspace.now(),
