@@ -5,6 +5,7 @@ log, its database and its calls of Slack."""
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import secrets
 import subprocess
@@ -187,6 +188,7 @@ class Company:
         self.roles = folder / "roles.toml"
         self.roles.write_text(ROLES)
         self.env = bot_environment(sandbox.environment, mode, all_set=all_set) | (environment or {})
+        self.command = self.env.get("ACCESS_COMMAND", "/access")
         self.bots: list[Bot] = []
         self.expected = [
             "slack_sdk.web.base_client"
@@ -328,8 +330,8 @@ class Company:
         return self.sandbox.person(handle)
 
     def access(self, person: Person, words: str, **where: str) -> Outcome:
-        """Types `/access …`."""
-        return person.command("/access", words, **where)
+        """Types the bot's command and these words."""
+        return person.command(self.command, words, **where)
 
     def ask(self, person: Person, role: str, words: str = "because of the tests") -> str:
         """Requests a role by command; returns the id of the request, once there is one: it waits
@@ -493,12 +495,38 @@ def running_company(
 ) -> Iterator[Company]:
     """The sandbox with the app installed by the bot's own manifest; the test starts the bot."""
     installed = manifest(mode, "https://access.example.com") if mode == "http" else manifest(mode)
-    with running_sandbox(manifest=installed, rate_limits=rate_limits) as sandbox:
-        company = Company(sandbox, folder, environment, mode, all_set)
+    with (
+        running_sandbox(manifest=installed, rate_limits=rate_limits) as sandbox,
+        _watched(Company(sandbox, folder, environment, mode, all_set)) as company,
+    ):
         sandbox.admin.delivery(ack_seconds=ACK_SECONDS)
-        try:
-            yield company
-        finally:
-            sandbox.faults.clear()
-            company.close()
-        assert not (found := company.surprises()), "in the bot's log:\n" + "\n".join(found)
+        yield company
+
+
+@contextmanager
+def second_company(first: Company, folder: Path, environment: dict[str, str]) -> Iterator[Company]:
+    """One more bot in the workspace of the first: its own app, by the manifest that it prints, its
+    own folder, and `environment` with its name and keys. It is in the channels of the first."""
+    printed = subprocess.run(
+        [sys.executable, "-m", "bot", "manifest", "--mode", "socket"],
+        env=first.env | environment,
+        cwd=folder,
+        capture_output=True,
+        check=True,
+    )
+    sandbox = first.sandbox.install(json.loads(printed.stdout))
+    for channel in ("#access-approvals", "#access-security", "#db-approvals"):
+        sandbox.admin.add_to_channel(channel)
+    with _watched(Company(sandbox, folder, environment)) as company:
+        yield company
+
+
+@contextmanager
+def _watched(company: Company) -> Iterator[Company]:
+    """Stops the bot at the end, and then looks for unexpected lines in its log."""
+    try:
+        yield company
+    finally:
+        company.sandbox.faults.clear()
+        company.close()
+    assert not (found := company.surprises()), "in the bot's log:\n" + "\n".join(found)
