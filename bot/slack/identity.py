@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 
-from bot.core.errors import AccessBotError
+from bot.core.errors import SystemRefused
 from bot.operations._unit_of_work import Context
 from bot.operations.remembered import recall, remember
 from bot.slack.api import call
@@ -45,10 +45,11 @@ class Identity:
         return self.known.app
 
     def ask(self) -> Self:
-        """Asks Slack. Raises SystemUnavailable or SystemRefused."""
+        """Asks Slack. The app of a bot user never changes, so it is looked up once. Raises
+        SystemUnavailable or SystemRefused."""
         answer = call(self._client, "auth.test")
         before, user = self.known, str(answer["user_id"])
-        app = app_of(self._client, user) or (before.app if user == before.bot_user else "")
+        app = (before.app if user == before.bot_user else "") or app_of(self._client, user)
         with self._lock:
             self.known = Self(answer["team_id"], answer.get("bot_id") or "", user, app)
         values = zip(PARTS, astuple(self.known), strict=True)
@@ -68,9 +69,9 @@ class Identity:
 
 def app_of(client: WebClient, bot_user: str) -> str:
     """The id of the bot's app, which only the profile of its user has; "" if Slack does not give
-    it."""
+    it. Raises SystemUnavailable."""
     try:
         return str(call(client, "users.info", user=bot_user)["user"]["profile"]["api_app_id"])
-    except (AccessBotError, LookupError, TypeError) as error:
+    except (SystemRefused, LookupError, TypeError) as error:
         log.warning("Slack does not give the id of the app: %s", error)
         return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -262,3 +262,18 @@ def test_the_doctor_of_each_finds_its_own_app(bots: Bots) -> None:
     for bot in bots:
         found = command(bot, "doctor")
         assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_a_first_start_waits_for_the_id_of_its_app(make_company: Callable[..., Company]) -> None:
+    company = make_company()
+    company.sandbox.faults.http("users.info", 500)
+    company.launch()
+    until(lambda: company.sandbox.inspector.calls("users.info"))
+    company.sandbox.faults.clear("users.info")
+    until(lambda: company.bot.is_ready() and company.sandbox.inspector.connections())
+    person = company.newcomer()
+    payload = {"command": "/access", "text": "request shop-admin 1h because", "user_id": person.id}
+    payload |= {"team_id": "T0SANDBOX", "api_app_id": "A0SANDBOX2", "channel_id": "C0SHOP"}
+    answer = company.sandbox.deliver("slash_commands", payload)["ack"]
+    assert "two different Slack apps" in json.dumps(answer)
+    assert company.request(person, "shop-admin") == ("", "")
