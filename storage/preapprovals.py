@@ -57,6 +57,11 @@ def every(db: Reads, now: int) -> list[PreApproval]:
     return _many(db, "1 = 1", now)
 
 
+def givers(db: Reads, now: int) -> set[str]:
+    """Returns the people whose pre-approvals hold at `now`."""
+    return {given.giver for given in every(db, now)}
+
+
 def _many(db: Reads, condition: str, *values: object) -> list[PreApproval]:
     sql = (
         f"SELECT {_COLUMNS} FROM preapprovals WHERE {condition} AND until > ? AND taken_at IS NULL"

@@ -16,6 +16,7 @@ from bot.operations._too_often import MOST, WITHIN
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.grants.revoke_given import revoke_given
 from bot.operations.people.describe_person import describe_home
+from bot.operations.people.record_people import people_to_check
 from bot.operations.policy.record_policy import record_loaded
 from bot.operations.preapprovals.describe_preapprovals import list_preapprovals
 from bot.operations.preapprovals.give_preapproval import Given, give_preapproval
@@ -327,3 +328,11 @@ def test_one_person_s_pre_approvals_are_limited(made: Made) -> None:
     ben, cara = (replace(a_person(each), checked_at=made.clock.at) for each in (BEN, CARA))
     terms = Terms(HOUR, START + 7 * DAY, "")
     assert isinstance(give_preapproval(made.world, ben, cara, "shop-admin", terms), Given)
+
+
+def test_its_giver_is_looked_up_once_a_minute_while_it_holds(made: Made) -> None:
+    id = given(made)
+    made.clock.at += 60
+    assert BEN in people_to_check(made.world, START, 60)
+    take_preapproval(made.world, a_person(BEN), id)
+    assert BEN not in people_to_check(made.world, START, 60)

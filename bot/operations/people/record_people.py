@@ -12,7 +12,7 @@ from bot.operations._judge_start import judge_scheduled
 from bot.operations._preapprovals import end_lost
 from bot.operations._unit_of_work import GROUPS_LAST, Context, UnitOfWork, unit
 from bot.operations.people.offboard_person import revoke_all_of
-from storage import key_values, outbox, people, ramps
+from storage import key_values, outbox, people, preapprovals, ramps
 
 
 def record_people(world: Context, found: Sequence[Person]) -> None:
@@ -123,8 +123,8 @@ WITHIN = 50
 
 def people_to_check(world: Context, started: int, seconds: int) -> list[str]:
     """Returns the people to look up now, if called every `seconds`, so that every holder and lead,
-    and everybody in an onboarding, is looked up once a minute: 50 a minute, and more only if there
-    are more of them.
+    everybody in an onboarding, and everybody who approved in advance is looked up once a minute: 50
+    a minute, and more only if there are more of them.
 
     `started` is the start of this process. Other processes look people up too. If many were looked
     up at the same moment, as at the start, some are returned early, or the last of them would be
@@ -133,8 +133,10 @@ def people_to_check(world: Context, started: int, seconds: int) -> list[str]:
     with world.db.reading():
         waiting = people.to_check(world.db, started)
         leads = world.directory().resolve(world.policy().workspace.leads)
-        # A mentor opens stages, and a newcomer gets them, even if they hold nothing now.
-        others = (leads | ramps.people_in(world.db)) - {person for person, _ in waiting}
+        # A mentor opens stages, a newcomer gets them, and a pre-approval of somebody decides, even
+        # if they hold nothing now.
+        deciding = ramps.people_in(world.db) | preapprovals.givers(world.db, world.now())
+        others = (leads | deciding) - {person for person, _ in waiting}
         known = people.several(world.db, others)
     seen = {each: known[each].checked_at if each in known else 0 for each in sorted(others)}
     waiting += [(each, at if at >= started else 0) for each, at in seen.items()]
