@@ -123,6 +123,17 @@ def test_a_delegate_is_mentioned_and_reads_for_whom_they_decide(office: Office) 
     assert "named you as delegate" in office.dms("chiara")[0]
 
 
+def test_a_delegate_who_asks_is_not_said_to_decide(office: Office) -> None:
+    ben, ana = office.id("ben"), office.id("ana")
+    go_away(office.made.world, ben, a_person(ana), START + DAY)
+    request = office.ask()
+    office.turn()
+    (posted,) = office.in_channel(APPROVALS)[-1:]
+    assert "The requester can't decide for " in posted and " decides for " not in posted
+    card = describe_request(office.made.world, request)
+    assert card is not None and ana not in card.notify
+
+
 # --- absence
 
 

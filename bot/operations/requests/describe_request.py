@@ -181,7 +181,8 @@ def _with_deciders(u: Snapshot, card: RequestCard, role: Role) -> RequestCard:
     known = people.several(u.db, absent)
     quiet = None if request.urgency else quiet_until(u.policy.workspace, role, u.now)
     named = pinged(role, tier)
-    refs = (*named, *backups, *(each.delegate for each in stand_ins if named))
+    delegates = {each.delegate for each in stand_ins} - {request.requester}
+    refs = (*named, *backups, *(sorted(delegates) if named else ()))
     return replace(
         card,
         counted=counted,

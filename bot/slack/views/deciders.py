@@ -34,8 +34,10 @@ def asked_lines(card: RequestCard) -> Iterator[list[Part]]:
     yield from _approvals(card)
     for each in card.stand_ins:
         delegate, absent = (card.names.get(one, one) for one in (each.delegate, each.giver))
-        names = (typed(delegate, NAME_ROOM), " decides for ", typed(absent, NAME_ROOM))
-        yield [*names, *_away(each)]
+        decides: list[Part] = [typed(delegate, NAME_ROOM), " decides for "]
+        if each.delegate == card.request.requester:
+            decides = ["The requester can't decide for "]
+        yield [*decides, typed(absent, NAME_ROOM), *_away(each)]
     if (waited := _waited(card)) is not None and card.role and card.role.escalation:
         backups = listing(card.role.escalation.approvers, REFERENCES_ROOM, "bold")
         yield [f"Nobody had decided after {waited}, so the backups can too: ", *backups]
