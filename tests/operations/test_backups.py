@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.approval import Refused
+from bot.core.drift import ScanResult
 from bot.core.errors import DatabaseIsCopy, SystemRefused
 from bot.core.model import GrantState
 from bot.core.preapproval import Terms
@@ -30,6 +31,7 @@ from bot.operations.onboarding.sweep_ramps import sweep_ramps
 from bot.operations.preapprovals.give_preapproval import Given, give_preapproval
 from bot.operations.process.check_storage import refuse_copy
 from bot.operations.programs.create_api_token import Created, Wanted, create_api_token
+from bot.operations.systems.reconcile import reconcile
 from storage import audit
 from storage.database import Database
 from tests.factories import ANA, BEN, CARA, DAN, Made, a_person, make_world
@@ -101,6 +103,10 @@ def check_that_nothing_is_given(made: Made, before: Yesterday) -> None:
     }
     assert {before.active, before.starting} <= ended
     refuse_copy(made.world)
+    ((comparison,),) = made.rows("SELECT data FROM outbox WHERE kind = 'reconcile'")
+    reconcile(made.world, [ScanResult("shop-admin", (), "down")], **json.loads(str(comparison)))
+    assert made.count("outbox", f"person = '{EVE}'") == 0, "an operator can't be answered in Slack"
+    assert made.count("outbox", "data LIKE '%\"reconciled\"%'") > 0, "the leads are notified"
     assert made.count("grants", "state IN ('scheduled', 'starting', 'active')") == 0
     assert made.count("delegations") == 0
     assert made.count("preapprovals", "taken_at IS NULL") == 0

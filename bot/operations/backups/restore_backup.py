@@ -15,7 +15,7 @@ from bot.operations._absence import end_delegation
 from bot.operations._api_tokens import end_token
 from bot.operations._end_grant import withdraw
 from bot.operations._preapprovals import take_back
-from bot.operations._unit_of_work import Context, UnitOfWork, unit
+from bot.operations._unit_of_work import SYSTEM, Context, UnitOfWork, unit
 from bot.operations.audit.verify_audit import Verdict, verdict_text, verify_audit
 from bot.operations.grants.panic import end_all
 from bot.operations.onboarding.end_ramp import end_ramp
@@ -118,7 +118,7 @@ def _settled(copy: Context, by: str, verdict: Verdict) -> Restored:
             withdrawn=withdrawn,
         )
         u.notify_leads("copy_restored", by=by, at=copied_at, ended=ended, withdrawn=withdrawn)
-        u.do(effects.reconcile(by, ""))
+        u.do(effects.reconcile(SYSTEM, ""))
     return Restored(copied_at, ended, withdrawn, verdict)
 
 

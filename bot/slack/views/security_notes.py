@@ -300,10 +300,10 @@ def _reconciled(facts: Facts) -> Message:
         ["Unreachable, or reported only in part: ", *listing(unasked, 600, "bold"), "."]
     ]
     return message(
-        f"Nightly check: {excess} unexpected, {missing} missing,"
+        f"Check of all systems: {excess} unexpected, {missing} missing,"
         f" {_counted(len(unasked), 'system')} unreachable.",
         paragraph(
-            [bold("Nightly check")],
+            [bold("Check of all systems")],
             *(differs if places else []),
             *(failed if unasked else []),
             [
@@ -518,11 +518,7 @@ def _policy_changed(facts: Facts) -> Message:
     )
     loosening, count = int(str(facts["loosening"])), int(str(facts["count"]))
     left = count - len(looser) - len(other)
-    verdict = (
-        f"{loosening} of them {'loosens' if loosening == 1 else 'loosen'} it"
-        if loosening
-        else "none loosens it"
-    )
+    verdict = f"{loosening or 'none'} looser than before"
     return message(
         f"roles.toml was changed: {_counted(count, 'change')}, {verdict}.",
         paragraph(
