@@ -6,6 +6,7 @@ from typing import Any
 
 from bot.core.audit import Event, Record, parsed_detail, rfc3339
 from bot.core.durations import format_duration
+from bot.core.feedback import Feedback
 from bot.core.plurals import counted
 from bot.core.usage import Known
 
@@ -111,6 +112,18 @@ def _first_use(record: Record, detail: Detail) -> str:
     return f"used it on {record.system} for the first time{f', from {source}' if source else ''}"
 
 
+def _moved(record: Record, detail: Detail) -> str:
+    return f"used it on {record.system} from another place, {detail['source_address']}"
+
+
+def _flag(record: Record, detail: Detail) -> str:
+    return f"raised a flag ({detail['severity']}): {str(detail['sentence']).rstrip('.')}"
+
+
+def _feedback(record: Record, detail: Detail) -> str:
+    return f"answered {_FEEDBACK[str(detail['answer'])]}"
+
+
 def _until(words: str) -> Callable[[Record, Detail], str]:
     return lambda record, detail: f"{words} until {rfc3339(int(detail['ends_at']))}"
 
@@ -143,6 +156,11 @@ def _span(seconds: object) -> str:
 _UNUSED: Mapping[str, str] = {
     Known.UNREPORTED: "its use is not reported",
     Known.OBSERVED: "not seen in use",
+}
+_FEEDBACK: Mapping[str, str] = {
+    Feedback.USED: "that it was used",
+    Feedback.UNNEEDED: "that it was not needed",
+    Feedback.MORE: "that more was needed",
 }
 _JUDGED = frozenset({Event.REQUEST_ASKED, Event.APPROVAL_GIVEN, Event.RULE_APPLIED})
 _SAY: Mapping[str, Callable[[Record, Detail], str]] = {
@@ -178,9 +196,17 @@ _SAY: Mapping[str, Callable[[Record, Detail], str]] = {
     Event.END_ACKNOWLEDGED: _on("acknowledged the alert about the end"),
     Event.GRANT_ENDED: _ended,
     Event.ACCESS_MISSING: _on("found the access missing"),
+    Event.EXCESS_FOUND: _on("found unexpected access"),
+    Event.REMOVAL_ASKED: _on("ordered the removal of unexpected access"),
+    Event.ACCESS_REMOVED: _on("removed unexpected access"),
     Event.USE_FIRST: _first_use,
+    Event.USE_MOVED: _moved,
     Event.USE_SUMMED: _summed,
     Event.USE_AFTER_END: _on("saw it used after its end"),
+    Event.FEEDBACK_GIVEN: _feedback,
+    Event.ITEM_DECIDED: lambda r, d: f"decided in the review {d['campaign']}: {d['decision']}",
+    Event.FLAG_RAISED: _flag,
+    Event.FLAG_ANSWERED: lambda r, d: f"answered the flag {d['rule']}: {d['answer']}",
 }
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from bot.core.audit import Event, Record
 from bot.core.record_lines import lines_of, sentence
 from bot.operations.audit.read_story import RequestStory, read_story
 from bot.operations.grants.expire_due import expire_due
@@ -21,6 +23,34 @@ def _told(made: Made, id: str) -> list[str]:
     found = read_story(made.world, LEA, id)
     assert isinstance(found, RequestStory), found
     return [sentence(line, lambda who: who) for line in lines_of(found.records)]
+
+
+DETAILS = {
+    "source_address": "192.0.2.7",
+    "answer": "used",
+    "campaign": "c1",
+    "decision": "keep",
+    "severity": "info",
+    "sentence": "The first request for bastion in 90 days.",
+    "rule": "first_time",
+    "ends_at": 1790003600,
+    "duration": 3600,
+    "why": "expired",
+}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        *(each for each in Event if each.startswith(("request:", "grant:", "emergency:", "flag:"))),
+        *(Event.ITEM_DECIDED, Event.EXCESS_FOUND, Event.REMOVAL_ASKED, Event.ACCESS_REMOVED),
+    ],
+)
+def test_every_event_of_a_request_or_grant_has_a_sentence(event: Event) -> None:
+    about = ("r1", "g1", "", json.dumps(DETAILS), "", "")
+    record = Record(1, 1790000000, event, ANA, ANA, "bastion", "bastion", *about)
+    (line,) = lines_of([record])
+    assert event not in line.text
 
 
 def _ended(made: Made) -> tuple[str, str]:
