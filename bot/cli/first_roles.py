@@ -27,7 +27,7 @@ TEXT = """\
 # "everyone" (full members of the workspace). Prefer ids: a handle or an e-mail may belong to others
 # later. `access-bot doctor` prints the id of each handle and e-mail in this file.
 # Secrets belong in the environment: ${NAME} reads one, below [systems], [oncall], [tickets] and
-# [[stream]].
+# [[stream]]. The bot reads the environment when it starts.
 
 [workspace]
 approvals_channel = <approvals>   # requests are decided here

@@ -208,7 +208,7 @@ def _show(found: CampaignList, items: Iterable[Item]) -> None:
                 item.role or ", ".join(item.facts["roles"]),
                 _who(found, item),
                 item.state,
-                _names(found, sorted(found.reviewers.get(item.number, ()))),
+                _reviewers(found, item),
                 _names(found, [item.decided_by] if item.decided_by else []),
                 item.reason,
             )
@@ -217,6 +217,12 @@ def _show(found: CampaignList, items: Iterable[Item]) -> None:
     )
     for change in view.changes:
         click.echo(f"\nroles.toml still has to change:\n\n{change}")
+
+
+def _reviewers(found: CampaignList, item: Item) -> str:
+    """The people who may decide in Slack; without any, an open item waits for an operator."""
+    names = _names(found, sorted(found.reviewers.get(item.number, ())))
+    return names or ("command line" if item.state is ItemState.PENDING else "")
 
 
 def _who(found: CampaignList, item: Item) -> str:

@@ -161,6 +161,7 @@ _WORDS = {
     "unknown": "it is no longer known",
     "replaced or revoked": "it was replaced by a newer one or revoked",
     "expired": "it has ended",
+    "ended": "the access has ended",
     "gate closed": "the access is not open",
 }
 

@@ -22,6 +22,7 @@ def test_a_whole_review_on_the_command_line(shop: Shop) -> None:
     review = started(shop, "--role", "shop-admin")
     shown = run("reviews", "show", review)
     assert "0 of 3 answered" in shown.stdout and "Lea" in shown.stdout.title()
+    assert "command line" not in shown.stdout
     items = [
         json.loads(line)
         for line in run("reviews", "show", review, "--json").stdout.split("\n")[:-1]
@@ -50,6 +51,13 @@ def test_the_change_of_roles_toml_is_printed_until_it_was_made(shop: Shop) -> No
     shown = run("reviews", "show", review, "--undone")
     assert "[roles.shop-deploy]\n# nobody is left in requesters" in shown.stdout
     assert "closing" in run("reviews", "list").stdout
+
+
+def test_an_item_that_nobody_in_slack_may_decide_on_says_so(shop: Shop) -> None:
+    review = started(shop, "--role", "shop-admin")
+    with shop.made.world.db.transaction():
+        shop.made.world.db.run("UPDATE people SET deleted = 1")
+    assert run("reviews", "show", review).stdout.count("command line") == 2
 
 
 def test_a_list_that_was_changed_is_reported(shop: Shop) -> None:

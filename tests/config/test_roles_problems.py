@@ -400,7 +400,7 @@ def test_a_key_is_never_filled_in() -> None:
 
 SETTING = {
     "a secret of ours": ("${ACCESS_SECRET_KEYS}", "ACCESS_SECRET_KEYS is the bot's own secret"),
-    "unset variable": ("${NOPE}", "the environment variable NOPE is not set"),
+    "unset variable": ("${NOPE}", "the environment variable NOPE is not set; a running bot reads"),
     "not a variable": ("${a b}", "${ needs the name of a variable and }"),
     "an open ${": ("${NOPE", "${ needs the name of a variable and }"),
 }

@@ -838,7 +838,7 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
             "count": 5,
         },
         (
-            "roles.toml was changed: 5 changes, 1 of them loosens it. It is in force now. Looser"
+            "roles.toml was changed: 5 changes, 1 looser than before. It is in force now. Looser"
             " than before: roles.a.approvals: was 2, is 1 Other changes: systems.b: is new and 3"
             " more, in the audit log."
         ),
@@ -847,8 +847,8 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
         "policy_changed",
         {"looser": [], "other": ["systems.b: is new"], "loosening": 0, "count": 1},
         (
-            "roles.toml was changed: 1 change, none loosens it. It is in force now. Other changes:"
-            " systems.b: is new"
+            "roles.toml was changed: 1 change, none looser than before. It is in force now."
+            " Other changes: systems.b: is new"
         ),
     ),
     "a calendar that can't be read": (

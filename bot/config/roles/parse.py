@@ -239,7 +239,7 @@ def _variable(name: str, environ: Mapping[str, str]) -> str:
         except ValueError as error:
             raise ValueError(f"{name}_FILE names a file that can't be used: {error}") from None
     if text is None:
-        raise ValueError(f"{name} is not set")
+        raise ValueError(f"{name} is not set; a running bot reads a new one after a restart")
     if not _is_utf8(text):
         raise ValueError(f"{name} is not UTF-8")
     return text

@@ -78,11 +78,13 @@ def verdict_text(verdict: Verdict) -> str:
     if verdict.unchecked:
         held = f"Its chain of {counted(verdict.records, 'record')} is complete"
         return f"The audit log could not be checked: {verdict.unchecked}. {held}."
-    agrees = counted(verdict.anchors, "anchor")
+    agrees = "There is no anchor to compare it with"
+    if verdict.anchors:
+        agrees = f"It agrees with {counted(verdict.anchors, 'anchor')}"
     here = counted(verdict.records - verdict.archived, "record")
     if verdict.archived:
         here += f" after {verdict.archived:,} that were archived"
-    return f"The audit log is intact: {here}, head {verdict.head}. It agrees with {agrees}."
+    return f"The audit log is intact: {here}, head {verdict.head}. {agrees}."
 
 
 def verify_audit(

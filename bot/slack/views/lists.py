@@ -93,8 +93,8 @@ def roles(found: Sequence[Role], words: str = "", place: Place = FIRST) -> Messa
         f"You may ask for {_counted(len(found), 'role')}{' that match' if words else ''}.",
         header("What you may ask for"),
         context(
-            f"{len(found)} roles. `{slash()} roles WORDS` searches them, `{slash()} roles ROLE`"
-            " shows one in full."
+            f"{_counted(len(found), 'role')}. `{slash()} roles WORDS` searches them,"
+            f" `{slash()} roles ROLE` shows one in full."
         ),
         *one_page(rows, place, "roles", "roles", {"words": words}, blocks=MESSAGE_BLOCKS - 2),
     )

@@ -35,7 +35,7 @@ NOTHING = "No review waits for your decision."
 def started(found: Started) -> Message:
     """To the lead who started a campaign."""
     campaign = found.campaign
-    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(found.counts.items()))
+    kinds = ", ".join(counted(count, str(kind)) for kind, count in sorted(found.counts.items()))
     items = counted(sum(found.counts.values()), "item")
     return message(
         f"The review has started: {items}.",
