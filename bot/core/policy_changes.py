@@ -259,7 +259,7 @@ def _keys(
     table: str, old: Summary, new: Summary, known: Mapping[str, tuple[Judge, Show]]
 ) -> Iterator[Change]:
     for key, (loosens, show) in known.items():
-        if key not in old or _same(old[key], new[key]):
+        if key not in old or _same(key, old[key], new[key]):
             continue
         was, now = old[key], new[key]
         text = _entries(was, now) if isinstance(was, list) else f"was {show(was)}, is {show(now)}"
@@ -278,9 +278,9 @@ def _timezone(old: Summary, new: Summary) -> Iterator[Change]:
     yield Change(moves, "workspace.timezone", text)
 
 
-def _same(old: object, new: object) -> bool:
-    """The order of a list does not matter."""
-    if isinstance(old, list) and isinstance(new, list):
+def _same(key: str, old: object, new: object) -> bool:
+    """The order of a list does not matter, except that of tiers, which are asked in it."""
+    if key != "tiers" and isinstance(old, list) and isinstance(new, list):
         return set(old) == set(new)
     return old == new
 
@@ -288,6 +288,8 @@ def _same(old: object, new: object) -> bool:
 def _entries(old: list[str], new: list[str]) -> str:
     added = [each for each in new if each not in old]
     removed = [each for each in old if each not in new]
+    if not added and not removed:
+        return f"the order is {', '.join(new)} now"
     return "; ".join(
         [
             *(["added " + ", ".join(added)] if added else []),

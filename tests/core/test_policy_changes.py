@@ -252,6 +252,12 @@ RULES = {
         "tiers: removed y: 1 of @a",
         True,
     ),
+    "tiers in another order": (
+        T + TIER.format("x") + TIER.format("y"),
+        T + TIER.format("y") + TIER.format("x"),
+        "tiers: the order is y: 1 of @a, x: 1 of @a now",
+        True,
+    ),
     "an escalation": ("", ESCALATION.format("1h"), "escalation: was none, is @b after 1h", True),
     "no escalation": (ESCALATION.format("1h"), "", "escalation: was @b after 1h, is none", False),
     "an emergency": ("", EMERGENCY.format("1h"), "emergency: was none, is @sre, at most 1h", True),
