@@ -215,7 +215,7 @@ def test_an_owner_is_looked_up_first_and_the_program_reads_what_came_of_it(site:
     assert made.work() == ["answer", "post_approval"]
     refusals = made.log("request:action:refused", "actor, detail")
     said = [(who, json.loads(str(detail))["token"]) for who, detail in refusals]
-    assert said == [(DAN, asks[2].token.id), (CARA, asks[1].token.id)]
+    assert said == [(DAN, asks[2].token.id), (CARA, asks[1].token.id), (LEA, over.token.id)]
 
 
 def test_a_program_gives_the_parameters_of_a_role(site: Site) -> None:

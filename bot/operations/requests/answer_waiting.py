@@ -71,10 +71,14 @@ def _answer_program(world: Context, asked: Asked) -> None:
     """Makes the request of a program, which reads the result itself."""
     program = Program(**asked["program"])
     token = programs.locked_token(world.db, program.token)
+    world = world.via(Source.API, program.token)
     if token is None or token.state(world.now()) != "active":
-        programs.refuse_request(world.db, program.request, OVER)
+        words = {"role": str(asked["role"]), "reason": str(asked["reason"])}
+        with unit(world) as u:
+            u.refuse(Refused(OVER), str(asked["person"]), "request", **words)
+            programs.refuse_request(u.db, program.request, OVER)
         return
-    outcome = _outcome(world.via(Source.API, program.token), asked, program)
+    outcome = _outcome(world, asked, program)
     if (why := refusal_words(outcome)) is not None:
         programs.refuse_request(world.db, program.request, why)
 
