@@ -73,9 +73,9 @@ def _answer_program(world: Context, asked: Asked) -> None:
     token = programs.locked_token(world.db, program.token)
     world = world.via(Source.API, program.token)
     if token is None or token.state(world.now()) != "active":
-        words = {"role": str(asked["role"]), "reason": str(asked["reason"])}
+        person, role, reason = (str(asked[name]) for name in ("person", "role", "reason"))
         with unit(world) as u:
-            u.refuse(Refused(OVER), str(asked["person"]), "request", **words)
+            u.refuse(Refused(OVER), person, "request", role=role, reason=reason)
             programs.refuse_request(u.db, program.request, OVER)
         return
     outcome = _outcome(world, asked, program)
