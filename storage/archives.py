@@ -4,7 +4,7 @@ their requests."""
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from bot.core.audit import Event
+from bot.core.audit import Event, parsed_detail
 from bot.core.audit_ramps import RAMP_EVENTS
 from bot.core.retention import Archived, archived_in
 from storage.audit import COLUMN_LIST
@@ -63,6 +63,23 @@ def newest(db: Reads) -> Archived | None:
         Event.AUDIT_ARCHIVED,
     )
     return archived_in(int(found[0]), str(found[1])) if found else None
+
+
+def policy_at(db: Reads, last: int) -> dict[str, Any]:
+    """Returns the roles.toml that was in force at record `last`, as `Archived.policy`."""
+    found = db.row(
+        "SELECT seq, at, detail FROM audit WHERE event = ? AND seq <= ? AND detail LIKE ? ORDER BY"
+        " at DESC, seq DESC LIMIT 1",
+        Event.POLICY_LOADED,
+        last,
+        '%"text":%',
+    )
+    if found is None:
+        return dict(before.policy) if (before := newest(db)) else {}
+    seq, at, detail = found
+    content = parsed_detail(detail)
+    kept = {name: content[name] for name in ("text", "sha256", "revision") if name in content}
+    return {"seq": int(seq), "at": int(at), **kept}
 
 
 def last_before(db: Reads, at: int) -> int:

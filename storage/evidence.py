@@ -1,9 +1,11 @@
 """Reads the rows for the folder of evidence, one by one, as they were at one moment."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bot.core.audit import COLUMNS, Event, Record
+from storage import archives
 from storage.database import Reads
 
 Rows = Iterator[tuple[Any, ...]]
@@ -159,9 +161,12 @@ def decisions(db: Reads, start: int, end: int) -> Rows:
 
 
 def policies(db: Reads) -> Rows:
-    """Number, time and detail of every roles.toml that was loaded, oldest first."""
-    sql = "SELECT seq, at, detail FROM audit WHERE event = ? ORDER BY at, seq"
-    return db.stream(sql, Event.POLICY_LOADED)
+    """Number, time and detail of every roles.toml that was loaded, oldest first. Of those that were
+    archived, the last one is known."""
+    if (archived := archives.newest(db)) and (policy := archived.policy):
+        yield int(policy["seq"]), int(policy["at"]), json.dumps(policy)
+    sql = "SELECT seq, at, detail FROM audit WHERE event = ? AND seq > ? ORDER BY at, seq"
+    yield from db.stream(sql, Event.POLICY_LOADED, archived.last if archived else 0)
 
 
 def story(db: Reads, request: str, grant: str) -> list[Record]:

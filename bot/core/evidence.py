@@ -262,8 +262,9 @@ def _limits(cover: Cover) -> Iterator[str]:
     )
     if cover.archived:
         yield (
-            f"- Requests and grants whose records were archived: records 1 to {cover.archived:,} of"
-            " the log are in bundles of `access-bot audit archive`, and no longer in the database."
+            "- Requests, grants and earlier versions of roles.toml whose records were archived:"
+            f" records 1 to {cover.archived:,} of the log are in bundles of `access-bot audit"
+            " archive`, and no longer in the database."
         )
     yield (
         "- In CSV files, a cell that a spreadsheet would take for a formula begins with an"

@@ -1,6 +1,8 @@
 """Decides how long the bot keeps its records, and how a log continues after its archived part."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from bot.core.audit import GENESIS, Break, parsed_detail
 
@@ -20,12 +22,15 @@ class Retention:
 @dataclass(frozen=True, slots=True)
 class Archived:
     """The content of record `seq`, which says that a part of the log was archived: the last
-    archived record, its hash, and the requests that have later records, too."""
+    archived record, its hash, and the requests that have later records, too. `policy` is the
+    roles.toml that was in force then: number, time, `text`, `sha256` and `revision` of its
+    record."""
 
     seq: int
     last: int
     hash: str
     begun: frozenset[str] = frozenset()
+    policy: Mapping[str, Any] = field(default_factory=dict)
 
 
 def archived_in(seq: int, detail: str) -> Archived | None:
@@ -35,7 +40,9 @@ def archived_in(seq: int, detail: str) -> Archived | None:
     if type(last) is not int or not 0 < last < seq or not isinstance(digest, str):
         return None
     named = begun if isinstance(begun, list) else []
-    return Archived(seq, last, digest, frozenset(map(str, named)))
+    policy = found.get("policy")
+    known = policy if isinstance(policy, dict) else {}
+    return Archived(seq, last, digest, frozenset(map(str, named)), known)
 
 
 def beginning(first: int, prev: str, archived: Archived | None) -> Break | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -12,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli.evidence import write_folder
 from bot.core.approval import Refused
+from bot.core.audit import rfc3339
 from bot.core.audit_export import json_lines
+from bot.core.evidence import Period, Sample
 from bot.core.model import Grant
 from bot.core.onboarding import Ramp
 from bot.core.retention import YEAR
@@ -30,10 +34,12 @@ from bot.operations.browser.open_session import BrowserSession, open_session
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.grants.show_credentials import Credentials, show_credentials
 from bot.operations.onboarding.start_ramp import Start, start_ramp
+from bot.operations.policy.compare_policies import compare_policies
+from bot.operations.policy.record_policy import record_loaded
 from bot.operations.usage.count_usage import sum_usage
 from storage import audit, recorded_paths
 from storage.recorded_paths import PathCount
-from tests.builders import browser_systems
+from tests.builders import a_policy, browser_systems
 from tests.factories import ANA, BEN, CARA, DAN, LEA, START, Made
 from tests.ramps import BUNDLES, see_all, set_bundles
 
@@ -318,3 +324,26 @@ def test_a_changed_bundle_is_found(
             changed.writestr(name, change(data) if name == member else data)
     with pytest.raises(BadBundle):
         check_bundle(forged)
+
+
+def test_the_rules_in_force_stay_known(made: Made, tmp_path: Path) -> None:
+    risky = 'risk = "high"\nrisk_reason = "two people are on call"'
+    made.set_policy(systems=KEPT, shop_admin=risky)
+    record_loaded(made.world, made.world.policy())
+    for days in (0, 200, YEAR // DAY, YEAR // DAY + 200):
+        made.clock.at = START + days * DAY + 1
+        a_past_grant(made, DAN)
+        if days < YEAR // DAY:
+            continue
+        archived(made, tmp_path / f"{days}.zip")
+        out, now = tmp_path / f"folder-{days}", made.clock.at
+        period = Period(now - DAY, now + 1)
+        write_folder(made.world, EVE, period, Sample(5, "s"), made.verdict(), out)
+        with (out / "policies/index.csv").open() as file:
+            (rules,) = csv.DictReader(file)
+        assert (out / rules["file"]).read_text() == made.world.policy().redacted()[0]
+        assert (rules["from"], rules["to"]) == (rfc3339(START), "")
+        assert "shop-admin" in (out / "privileged.csv").read_text()
+        fewer = a_policy(systems=KEPT, shop_admin="approvals = 1")
+        compared = compare_policies(made.world, made.world.policy(), fewer, now - DAY)
+        assert compared.compared and not compared.is_unsure

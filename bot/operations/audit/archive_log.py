@@ -187,5 +187,6 @@ def _record(
             hash=bundle.hash,
             sha256=bundle.sha256,
             begun=sorted(begun | {*archives.begun_since(u.db, bundle.last, head)}),
+            policy=archives.policy_at(u.db, bundle.last),
         )
     return None

@@ -14,7 +14,7 @@ from bot.operations._batches import chunks
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations._usage import known_on
 from bot.operations.digest.describe_digest import feedback_of, in_advance, use_of
-from storage import audit, grants, requests, usage
+from storage import archives, audit, grants, requests, usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,9 @@ def facts_of_roles(
     u: Snapshot, period: Period, asked: Sequence[Request], had: Sequence[Grant]
 ) -> list[RoleFacts]:
     """Returns the facts of each role of roles.toml."""
-    before = requesters_in(audit.policy_text_at(u.db, period.since))
+    archived = archives.newest(u.db)
+    text = audit.policy_text_at(u.db, period.since)
+    before = requesters_in(text or str(archived.policy.get("text", "")) if archived else text)
     advance, used, feedback = in_advance(u, asked), use_of(u, had), feedback_of(u, had)
     used_on = _used_on(u, had)
     reporting = _reporting(u)

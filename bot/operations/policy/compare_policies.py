@@ -1,6 +1,7 @@
 """Compares two versions of roles.toml by the requests in the audit log. It changes and records
 nothing."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from bot.core.policy_replay import Comparer, Comparison, Kind, PastRequest, Repl
 from bot.core.roles import Policy
 from bot.core.written_policy import Written, read_written
 from bot.operations._unit_of_work import Context, reading
-from storage import audit, people
+from storage import archives, audit, people
 
 LONGEST_QUOTA = 32 * 86400
 """Seconds before the first request that is compared, from which quotas are counted."""
@@ -44,6 +45,8 @@ def compare_policies(
         begin = since - LONGEST_QUOTA
         rows = audit.requests_and_policies(u.db, begin)
         log = _Log(lambda id: people.get(u.db, id))
+        if (archived := archives.newest(u.db)) is not None:
+            log.loaded(json.dumps(dict(archived.policy)))
         for row in watch(rows, audit.count_requests(u.db, begin)):
             if row[1] == Event.POLICY_LOADED:
                 log.loaded(row[5])
