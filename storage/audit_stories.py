@@ -19,7 +19,8 @@ from storage.database import Reads
 
 _REQUESTS = (
     "SELECT id, requester, role, systems, actions, duration, state, created_at, renews, decided_at,"
-    " decided_by, program, parameters FROM requests ORDER BY id{collate}"
+    " decided_by, program, parameters, reason, ticket, decision_reason, urgency FROM requests"
+    " ORDER BY id{collate}"
 )
 _VOTES = (
     "SELECT request_id, voter, at, duration, actions, tier, systems, start_at FROM votes ORDER BY"
@@ -27,8 +28,8 @@ _VOTES = (
 )
 _GRANTS = (
     "SELECT request_id, id, person, role, systems, actions, state, duration, starts_at, ends_at,"
-    " started_at, renewals, end_reason, end_by, ended_at, system_actions FROM grants ORDER BY"
-    " request_id{collate}, id"
+    " started_at, renewals, end_reason, end_by, ended_at, system_actions, urgency, parameters"
+    " FROM grants ORDER BY request_id{collate}, id"
 )
 _OF_GRANTS = (
     "SELECT g.request_id, {columns} FROM grants g JOIN {table} x ON x.grant_id = g.id ORDER BY"
@@ -57,12 +58,12 @@ _CERTIFICATES = (
     + "{collate}"
 )
 _EMERGENCIES = (
-    "SELECT request_id, grant_id, person, started_at, signed_at, signed_by FROM emergencies ORDER"
-    " BY request_id{collate}"
+    "SELECT request_id, grant_id, person, started_at, signed_at, signed_by, urgency, declared_by,"
+    " alone, conclusion FROM emergencies ORDER BY request_id{collate}"
 )
 _RECORDS = (
-    'SELECT request, seq, at, event, actor, subject, role, system, "grant", detail FROM audit'
-    " WHERE request > '' ORDER BY request{collate}, at, seq"
+    'SELECT request, seq, at, event, actor, subject, role, system, "grant", detail, reason'
+    " FROM audit WHERE request > '' ORDER BY request{collate}, at, seq"
 )
 
 Row = TypeVar("Row", bound=NamedTuple)

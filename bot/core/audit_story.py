@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from bot.core.audit import Event, parsed_detail
 from bot.core.browser_access import short_hash
+from bot.core.model import Urgency
 
 
 class RequestRow(NamedTuple):
@@ -24,6 +25,10 @@ class RequestRow(NamedTuple):
     decided_by: str | None
     program: str
     parameters: str
+    reason: str
+    ticket: str
+    decision_reason: str
+    urgency: str
 
 
 class VoteRow(NamedTuple):
@@ -54,6 +59,8 @@ class GrantRow(NamedTuple):
     end_by: str | None
     ended_at: int | None
     system_actions: str
+    urgency: str
+    parameters: str
 
 
 class LeaseRow(NamedTuple):
@@ -99,6 +106,10 @@ class EmergencyRow(NamedTuple):
     started_at: int
     signed_at: int | None
     signed_by: str | None
+    urgency: str
+    declared_by: str
+    alone: int
+    conclusion: str
 
 
 class RecordRow(NamedTuple):
@@ -112,6 +123,7 @@ class RecordRow(NamedTuple):
     system: str
     grant: str
     detail: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +246,7 @@ def _request(c: _Comparison, request: RequestRow) -> None:
     if not asked:
         c.say(f"{what}: no record says that it was asked for")
     for record in asked:
+        detail = _detail(record)
         c.same(
             what,
             record,
@@ -241,10 +254,13 @@ def _request(c: _Comparison, request: RequestRow) -> None:
             role=(request.role, record.role),
             systems=(_list(request.systems), _systems(record)),
             time=(request.created_at, record.at),
-            duration=(request.duration, _detail(record).get("duration")),
+            duration=(request.duration, detail.get("duration")),
             renewed_grant=(request.renews or "", record.grant),
-            program=(request.program, _detail(record).get("program", "")),
-            parameters=(_parsed(request.parameters), _detail(record).get("parameters", {})),
+            program=(request.program, detail.get("program", "")),
+            parameters=(_parsed(request.parameters), detail.get("parameters", {})),
+            reason=(request.reason, record.reason),
+            ticket=(request.ticket, detail.get("ticket", request.ticket)),
+            urgency=(request.urgency, _urgency(detail)),
         )
     _decisions(c, request, what)
     given = _given(c)
@@ -256,6 +272,10 @@ def _request(c: _Comparison, request: RequestRow) -> None:
             f"grant {c.story.grants[-1].id} of {c.story.grants[-1].person}: no record says that it"
             " was approved"
         )
+
+
+def _urgency(detail: Mapping[str, object]) -> str:
+    return next((each for each in Urgency if each and detail.get(each) is True), "")
 
 
 def _given(c: _Comparison) -> list[RecordRow]:
@@ -281,6 +301,8 @@ def _decisions(c: _Comparison, request: RequestRow, what: str) -> None:
             decider=(request.decided_by, by),
             decision_time=(request.decided_at, record.at),
         )
+    for record in c.of(Event.DENIAL_GIVEN):
+        c.same(what, record, decision_reason=(request.decision_reason, record.reason))
 
 
 def _votes(c: _Comparison, request: RequestRow) -> None:
@@ -315,6 +337,8 @@ def _grant(c: _Comparison, request: RequestRow, grant: GrantRow) -> None:
     for name, row, asked in (
         ("person", grant.person, request.requester),
         ("role", grant.role, request.role),
+        ("urgency", grant.urgency, request.urgency),
+        ("parameters", grant.parameters, request.parameters),
         *([] if approvals else [("systems", systems, _list(request.systems))]),
     ):
         if row != asked:
@@ -371,6 +395,10 @@ def _asked_end(
         planned_end=(grant.ends_at, detail.get("ends_at")),
     )
     ends = [time for each in ended for time in (each.at, _detail(each).get("ended_at"))]
+    started = [each.at for each in c.of(Event.GRANT_STARTED, grant.id)]
+    start = grant.started_at
+    if started and start is not None and not started[0] <= start <= started[-1]:
+        c.say(f"{what}: its start is {start}, and no record says that it started then", record)
     if is_over and grant.ended_at not in ends:
         words = f"{what}: its end is {grant.ended_at}, and no record says that it ended then"
         c.say(words, ended[-1])
@@ -510,13 +538,22 @@ def _emergency(c: _Comparison, request: RequestRow) -> None:
             c.say(f"{what}: no record says that it started")
         for record in started:
             pairs = {"grant": (row.grant, record.grant), "person": (row.person, record.subject)}
-            c.same(what, record, **pairs, start=(row.started_at, record.at))
+            c.same(
+                what,
+                record,
+                **pairs,
+                start=(row.started_at, record.at),
+                urgency=(row.urgency, _urgency(_detail(record))),
+                declared_by=(row.declared_by, record.actor),
+                approved=(not row.alone, bool(_items(_detail(record), "approvers"))),
+            )
         for record in signed:
             c.same(
                 f"review of the {what}",
                 record,
                 signer=(row.signed_by, record.actor),
                 time=(row.signed_at, record.at),
+                conclusion=(row.conclusion, record.reason),
             )
         if row.signed_at is not None and not signed:
             c.say(f"review of the {what} is signed, and no record says so")

@@ -15,17 +15,26 @@ from bot.core.audit import COLUMNS, Entry, Event, chained
 from bot.core.model import Grant
 from bot.operations._unit_of_work import Context, unit
 from bot.operations.audit.verify_audit import Verdict, verdict_text, verify_audit
+from bot.operations.emergencies.sign_review import Signed, sign_review
+from bot.operations.emergencies.start_emergency import Call, Started, start_emergency
 from bot.operations.grants.expire_due import expire_due
+from bot.operations.grants.release_grant import release_grant
 from bot.operations.process.check_storage import begin_log, check_head
 from bot.operations.process.forget_old import MONTH, forget_old
+from bot.operations.requests.deny_request import deny_request
 from bot.operations.requests.lapse_due import lapse_due
 from bot.tokens import Signer
 from storage import audit
 from tests.concurrency import together
-from tests.factories import ANA, KEYS, START, Made
+from tests.factories import ANA, BEN, CARA, KEYS, LEA, START, Made, a_person
 
 NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 MARKS = ", ".join("?" * len(COLUMNS))
+EMERGENCY = """max_duration = "8h"
+[roles.shop-admin.emergency]
+members = ["@sre"]
+max_duration = "1h"
+"""
 OTHER = "key-two-0123456789-0123456789-0123456789"
 
 
@@ -412,6 +421,11 @@ ROWS: dict[str, tuple[str, str]] = {
         "UPDATE requests SET decided_by = 'U0EVE'",
         "decider is U0EVE, record 3 says U0BEN",
     ),
+    "another reason": ("UPDATE requests SET reason = 'none'", "reason is none, record 1 says"),
+    "another ticket": ("UPDATE requests SET ticket = 'OPS-9'", "ticket is OPS-9, record 1 says"),
+    "an invented emergency": ("UPDATE requests SET urgency = 'drill'", "urgency is drill"),
+    "a grant of another kind": ("UPDATE grants SET urgency = 'drill'", "urgency is drill"),
+    "other parameters": ("UPDATE grants SET parameters = '{}1'", "parameters is {}1"),
     "undecided": (
         "UPDATE requests SET state = 'pending'",
         "state is pending, record 3 says approved",
@@ -451,6 +465,34 @@ def test_rows_that_differ_from_the_log_are_found(made: Made, grant: Grant, what:
     verdict = made.verdict()
     assert _place(verdict) <= 5
     assert any(told in each.what for each in verdict.differences), verdict.differences
+
+
+PAST: dict[str, tuple[str, str]] = {
+    "an earlier start": ("UPDATE grants SET started_at = started_at - 9", "its start is"),
+    "another reason of a denial": ("UPDATE requests SET decision_reason = 'x'", "reason is x"),
+    "another conclusion": ("UPDATE emergencies SET conclusion = 'x'", "conclusion is x"),
+    "an emergency by another": ("UPDATE emergencies SET declared_by = 'U0EVE'", "is U0EVE"),
+    "an approved emergency": ("UPDATE emergencies SET alone = 0", "approved is True"),
+    "a drill": ("UPDATE emergencies SET urgency = 'drill'", "urgency is drill"),
+}
+
+
+@pytest.mark.parametrize("what", PAST)
+def test_rows_of_the_past_that_differ_are_found(made: Made, grant: Grant, what: str) -> None:
+    release_grant(made.world, grant.id, ANA)
+    made.close_gates(grant)
+    made.set_policy(shop_admin=EMERGENCY)
+    deny_request(made.world, made.a_request().id, a_person(BEN), "not today")
+    called = start_emergency(made.world, Call(CARA, "shop-admin", "the shop is down"))
+    assert isinstance(called, Started) and made.verdict().is_intact
+    made.know(replace(a_person(LEA), checked_at=made.clock.at))
+    assert isinstance(sign_review(made.world, LEA, called.request.id, "It was right."), Signed)
+    sql, told = PAST[what]
+    made.forged = True
+    with made.world.db.transaction():
+        made.world.db.run(sql)
+    found = made.verdict().differences
+    assert any(told in each.what for each in found), found
 
 
 def test_a_deleted_request_is_found(made: Made) -> None:
