@@ -231,6 +231,27 @@ def walk(db: Reads) -> Iterator[tuple[Any, ...]]:
     return db.stream(f"SELECT {COLUMN_LIST} FROM audit ORDER BY seq")
 
 
+class EventRow(NamedTuple):
+    """The columns of a record by which rows are compared with it."""
+
+    seq: int
+    at: int
+    event: str
+    actor: str
+    subject: str
+    reason: str
+    detail: str
+
+
+def of_events(db: Reads, events: Sequence[str]) -> Iterator[EventRow]:
+    """Yields the records of these events, oldest first."""
+    sql = (
+        "SELECT seq, at, event, actor, subject, reason, detail FROM audit WHERE event IN"
+        f" ({_marks(events)}) ORDER BY seq"
+    )
+    return (EventRow(*row) for row in db.stream(sql, *map(str, events)))
+
+
 def export(db: Database, filters: Filters, last: int) -> Iterator[tuple[Any, ...]]:
     """Streams rows up to record `last` in the order of COLUMNS, oldest first."""
     condition, values = _where(filters, last)

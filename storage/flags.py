@@ -76,6 +76,11 @@ def _by_keys(db: Database, keys: Sequence[str]) -> list[Flag]:
     return _many(db.rows(f"{_SELECT} WHERE fact_key IN ({marks})", *keys)) if keys else []
 
 
+def every(db: Reads) -> list[Flag]:
+    """Returns all flags."""
+    return _many(db.rows(_SELECT))
+
+
 def since(db: Database, at: int) -> list[Flag]:
     """Returns the flags whose fact is later than `at`, oldest first."""
     return _many(db.rows(f"{_SELECT} WHERE at > ? ORDER BY at, id", at))

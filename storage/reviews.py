@@ -8,7 +8,7 @@ from bot.core.lifecycle import CAMPAIGN, ITEM, Move, after, sources
 from bot.core.model import CampaignState, ItemState
 from bot.core.review import Campaign, Held, Item, ItemKind, Scope
 from storage import grants
-from storage.database import Database
+from storage.database import Database, Reads
 
 _CAMPAIGN = (
     "id, lead, role, system, state, started_at, due_at, manifest, remind_at, closed_at, finished_at"
@@ -65,6 +65,11 @@ def unfinished(db: Database) -> list[Campaign]:
     return [_campaign(row) for row in db.rows(sql)]
 
 
+def every(db: Reads) -> list[Campaign]:
+    """Returns all campaigns, oldest first."""
+    return [*map(_campaign, db.rows(f"SELECT {_CAMPAIGN} FROM campaigns ORDER BY started_at, id"))]
+
+
 def latest(db: Database, limit: int) -> list[Campaign]:
     """Returns the newest campaigns first, also those that are finished."""
     sql = f"SELECT {_CAMPAIGN} FROM campaigns ORDER BY started_at DESC, id LIMIT ?"
@@ -102,7 +107,7 @@ def unanswered(db: Database, campaign: str, by: str) -> dict[bool, int]:
     return {kept: found.get(kept, 0) for kept in (True, False)}
 
 
-def items(db: Database, campaign: str) -> list[Item]:
+def items(db: Reads, campaign: str) -> list[Item]:
     """Returns the whole list in its order."""
     sql = f"SELECT {_ITEM} FROM review_items WHERE campaign_id = ? ORDER BY number"
     return _items(db.rows(sql, campaign))

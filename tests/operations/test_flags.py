@@ -152,6 +152,7 @@ def test_only_leads_answer_and_not_about_themselves(made: Made, raiser: FlagRais
     fresh(made, LEA)
     refused = expect_flag(made.world, LEA, own.id, "fine")
     assert isinstance(refused, Refused) and "another lead" in refused.reason
+    made.forged = True
     pair = replace(flag, id="w2", key="pair", person=ANA, about=f"{ANA} {LEA}", joined="")
     with made.world.db.transaction():
         flags.add(made.world.db, pair)
@@ -196,7 +197,7 @@ def test_an_answer_is_kept_recorded_and_counted(made: Made, raiser: FlagRaiser) 
 
 
 def test_an_answer_that_does_not_count_is_not_on_record(made: Made, raiser: FlagRaiser) -> None:
-    flag = the_flag(made, raiser)
+    flag, made.forged = the_flag(made, raiser), True
     fresh(made, LEA)
     with made.world.db.transaction():
         flags.add(made.world.db, replace(flag, id="w2", key="quiet", quiet=True))
@@ -204,6 +205,27 @@ def test_an_answer_that_does_not_count_is_not_on_record(made: Made, raiser: Flag
     leads = [partial(expect_flag, made.another_process(), LEA, flag.id, f"{n}") for n in range(4)]
     assert together(made.world.db, leads).count(None) == 1
     assert made.events("flag:rule:answered") == 1
+
+
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("UPDATE flags SET answer_reason = 'x'", "has another answer"),
+        ("UPDATE flags SET answer = '', answered_by = ''", "has another answer"),
+        ("UPDATE flags SET person = 'U0EVE'", "differs from record"),
+        ("UPDATE flags SET id = 'w1'", "w1: no record says that it was raised"),
+        ("DELETE FROM flags", "is not there"),
+    ],
+)
+def test_a_changed_flag_is_found(made: Made, raiser: FlagRaiser, sql: str, told: str) -> None:
+    flag = the_flag(made, raiser)
+    fresh(made, LEA)
+    assert expect_flag(made.world, LEA, flag.id, "fine") is None and made.verdict().is_intact
+    made.forged = True
+    with made.world.db.transaction():
+        made.world.db.run(sql)
+    found = made.verdict().differences
+    assert any(told in each.what for each in found), found
 
 
 def test_a_card_and_home_show_open_flags(made: Made, raiser: FlagRaiser) -> None:

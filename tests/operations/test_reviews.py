@@ -299,6 +299,35 @@ def test_the_report_has_the_list_before_and_after(made: Made) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("UPDATE review_items SET decided_by = 'U0EVE'", "another decision on item"),
+        ("UPDATE review_items SET state = 'kept'", "another decision on item"),
+        ("UPDATE review_items SET reason = 'x'", "another decision on item"),
+        ("UPDATE review_items SET holders = '[]'", "not the one that was frozen"),
+        ("DELETE FROM review_items WHERE number = 1", "not the one that was frozen"),
+        ("UPDATE campaigns SET finished_at = finished_at + 1", "it was finished with"),
+        ("UPDATE campaigns SET id = 'c1'", "c1: no record says that it started"),
+        ("UPDATE campaigns SET id = 'c1'", "is not there"),
+    ],
+)
+def test_a_changed_review_is_found(made: Made, sql: str, told: str) -> None:
+    grant = made.a_grant()
+    campaign = a_campaign(made)
+    answer(made, campaign, BEN, END, grant.id)
+    answer_rest(made, campaign)
+    made.close_gates(made.grant(grant.id))
+    sweep_campaigns(made.world)
+    assert state(made, campaign) == "finished" and made.verdict().is_intact
+    made.forged = True
+    made.world.db.run("PRAGMA foreign_keys = OFF")
+    with made.world.db.transaction():
+        made.world.db.run(sql)
+    found = made.verdict().differences
+    assert any(told in each.what for each in found), found
+
+
 def test_however_many_replicas_everything_happens_once(database: Database, tmp_path: Path) -> None:
     made = make_world(tmp_path, db=database)
     made.set_policy(shop_admin='review_default = "end"\nmax_duration = "3d"')

@@ -13,7 +13,9 @@ from bot.core.audit_story import Difference, Story, differences
 from bot.core.plurals import counted
 from bot.core.retention import Archived, beginning
 from bot.operations._unit_of_work import Context
+from bot.operations.audit.changed_flags import changed_flags
 from bot.operations.audit.changed_paths import changed_paths
+from bot.operations.audit.changed_reviews import changed_reviews
 from bot.operations.audit.invented_api_tokens import invented_api_tokens
 from bot.operations.process.forget_old import MONTH
 from storage import anchors, archives, audit, delegations, preapprovals, ramps
@@ -254,11 +256,15 @@ def _compared(verdict: Verdict, view: Reads, now: int, archived: Archived | None
             for each in _of_story(story, archived, verdict.records, kept_since):
                 count += 1
                 yield each
+        # Records may be archived whose rows stay.
+        since = (audit.began_at(view) or 0) + CLOCKS_DIFFER if archived else 0
         rows = (
             *_invented_delegations(view, verdict.records),
             *_invented_preapprovals(view, verdict.records, now),
             *_invented_ramps(view, verdict.records),
             *changed_paths(view),
+            *changed_reviews(view, verdict.records, since),
+            *changed_flags(view, verdict.records, since),
             *invented_api_tokens(view, verdict.records, now),
         )
         for invented in rows:
