@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.core.approval import Refused
-from bot.core.durations import format_duration
+from bot.core.durations import BadDuration, format_duration
 from bot.core.eligibility import check_duration, check_reason, may_request
 from bot.core.model import Directory, Person
 from bot.core.roles import Role
@@ -18,7 +18,7 @@ LONGEST = 90 * 86400
 
 EVENING = "18:00"
 _UNTIL = re.compile(r"(?:^|\s)(?:until|till)\s", re.IGNORECASE)
-_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?![\s,]*(?:at\s*)?[0-9]{1,2}:)(.*)", re.DOTALL)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,13 @@ def read_terms(text: str, now: int, tz: str) -> Terms | None:
     first = text[: found.start()].strip()
     duration = parse_span(first, now, tz) if first else None
     rest = text[found.end() :].strip()
-    if (day := _DAY.match(rest)) is not None:
-        seconds = parse_span(f"until {day[1]} {EVENING}", now, tz)
-        return Terms(duration, now + seconds, day[2].strip(" ,;:-–—\n"))
-    length, reason = take_span(f"until {rest}", now, tz)
+    try:
+        length, reason = take_span(f"until {rest}", now, tz)
+    except BadDuration as bad:
+        day = _DAY.match(rest)
+        if day is None or bad.text != f"until {day[0]}":
+            raise
+        length, reason = take_span(f"until {day[0]} {EVENING}{rest[day.end() :]}", now, tz)
     return None if length is None else Terms(duration, now + length, reason)
 
 

@@ -55,6 +55,7 @@ TYPED = {
         "until 2026-12-24 at 09:00 migration",
         Terms(None, at(12, 24, 9), "migration"),
     ),
+    "a date with an hour": ("until 2026-12-24 9am move", Terms(None, at(12, 24, 9), "move")),
     "a weekday": ("30m until friday migration", Terms(1800, at(11, 27, 18), "migration")),
     "tomorrow": ("till tomorrow", Terms(None, at(11, 24, 18), "")),
     "no end": ("2h for the migration", None),
