@@ -113,7 +113,7 @@ def _first_use(record: Record, detail: Detail) -> str:
 
 
 def _moved(record: Record, detail: Detail) -> str:
-    return f"used it on {record.system} from another place, {detail['source_address']}"
+    return f"used it on {record.system} from another place or program, {detail['source_address']}"
 
 
 def _flag(record: Record, detail: Detail) -> str:
