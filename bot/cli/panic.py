@@ -7,6 +7,7 @@ from bot.cli.common import actor, confirm, opened, person_known, person_named, y
 from bot.cli.errors import Refusal, Wrong
 from bot.cli.inline_worker import OVER, end_work, ending_lines
 from bot.core.model import GrantState
+from bot.core.panic_switch import resume_command
 from bot.core.plurals import counted
 from bot.core.values import did_you_mean
 from bot.operations._unit_of_work import Context
@@ -31,7 +32,9 @@ def panic(role: str | None, user: str | None, yes: bool) -> None:
         if role:
             _must_be_role(base.world, role)
         what = _what(role, user)
-        confirm(f"This ends {what} now, and blocks it until `access-bot resume`. Continue?", yes)
+        confirm(
+            f"This ends {what} now, and blocks it until `{_resume(role, user)}`. Continue?", yes
+        )
         ended = switch.panic(base.world, actor(), role=role, person=person)
         every = list_grants(base.world, 1_000_000)
         ending = [grant for grant in every if grant.state is GrantState.ENDING]
@@ -46,7 +49,7 @@ def panic(role: str | None, user: str | None, yes: bool) -> None:
         for grant in (grant for grant in hit if grant in left):
             for line in ending_lines(base.world, grant):
                 click.echo(line)
-        click.echo(f"New access is blocked until: access-bot resume{_options(role, user)}")
+        click.echo(f"New access is blocked until: {_resume(role, user)}")
 
 
 @click.command(epilog="Example: access-bot resume --role shop-admin")
@@ -62,7 +65,9 @@ def resume(role: str | None, user: str | None, yes: bool) -> None:
         person, what = person_named(base.world, user) if user else None, _what(role, user)
         confirm(f"This allows {what} to be requested and granted again. Continue?", yes)
         if not switch.resume(base.world, actor(), role=role, person=person):
-            raise Refusal(f"No panic switch is on for {what}: nothing was changed.")
+            on = [f"`{resume_command(each)}`" for each in switch.switches_on(base.world)]
+            others = f" To turn off what is on: {', '.join(on)}." if on else ""
+            raise Refusal(f"No panic switch is on for {what}: nothing was changed.{others}")
         click.echo(f"The panic switch is off for {what}.")
 
 
@@ -78,5 +83,5 @@ def _what(role: str | None, user: str | None) -> str:
     return "all access of " + " and of ".join(named) if named else "all access"
 
 
-def _options(role: str | None, user: str | None) -> str:
-    return "".join(f" --{word} {name}" for word, name in (("role", role), ("user", user)) if name)
+def _resume(role: str | None, user: str | None) -> str:
+    return resume_command(("role", role or ""), ("user", user or ""))

@@ -17,6 +17,7 @@ from bot.core.effects import Effect, Queue
 from bot.core.emergency import as_emergency
 from bot.core.model import Directory, Grant, Person, Request, Source, is_recent
 from bot.core.onboarding import RampRights, as_for, asked_for, rights_of
+from bot.core.panic_switch import resume_command
 from bot.core.parameters import bound
 from bot.core.roles import Policy, Role
 from bot.operations._repeats import MOST_APART, counted
@@ -237,8 +238,9 @@ class Snapshot:
             return None
         kind, name = sorted(stopped)[0]
         what = "All access is" if kind == "all" else f"Access for {name} is"
+        command = resume_command((kind, name))
         return Refused(
-            f"{what} stopped by the panic switch. A lead can lift it with `access-bot resume`.",
+            f"{what} stopped by the panic switch. A lead can lift it with `{command}`.",
             "role",
         )
 

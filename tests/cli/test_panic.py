@@ -41,6 +41,8 @@ def test_panic_can_be_for_one_role_or_one_person(words: tuple[str, str], shop: S
     )
     assert shop.made.grant(hit.id).state is GrantState.ENDED
     assert shop.made.grant(spared.id).state is GrantState.ACTIVE
+    wrong = run("resume", "--yes")
+    assert (wrong.exit_code, "access-bot resume --" in wrong.stderr) == (1, True)
     assert run("resume", *words, "--yes").exit_code == 0
 
 

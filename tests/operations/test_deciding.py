@@ -285,7 +285,7 @@ class TestAuthority:
         panic(made.world, LEA, role="shop-admin")
         refused = _approve(made, request.id, BEN)
         assert isinstance(refused, Refused)
-        assert "panic switch" in refused.reason
+        assert "`access-bot resume --role shop-admin`" in refused.reason
 
 
 CHANGES = {

@@ -782,7 +782,10 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
     "panic on a role and a person": (
         "panic_on",
         {"by": "U0BEN", "role": "r", "person": "U0ANA", "ended": 1},
-        "for the role r and @U0ANA, by @U0BEN.\n1 grant ended now",
+        (
+            "for the role r and @U0ANA, by @U0BEN.\n1 grant ended now. New access is blocked until"
+            " access-bot resume --role r --user U0ANA"
+        ),
     ),
     "resume": (
         "panic_off",

@@ -32,6 +32,12 @@ def resume(world: Context, by: str, *, role: str | None = None, person: str | No
     return True
 
 
+def switches_on(world: Context) -> list[tuple[str, str]]:
+    """The kinds and names of the switches that are on."""
+    with world.db.reading():
+        return key_values.switches_on(world.db)
+
+
 def _switches(role: str | None, person: str | None) -> list[tuple[str, str]]:
     named = [(kind, name) for kind, name in (("role", role), ("user", person)) if name]
     return named or [("all", "")]

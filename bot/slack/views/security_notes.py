@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from bot.core.anchors import Anchor, anchor_line
 from bot.core.durations import format_duration
 from bot.core.names import app_name, slash
+from bot.core.panic_switch import resume_command
 from bot.core.plurals import counted
 from bot.slack.blocks import (
     Block,
@@ -348,8 +349,8 @@ def _panic_on(facts: Facts) -> Message:
         paragraph(
             [bold("Panic switch on"), " for ", *_scope_parts(facts), ", by ", who(by), "."],
             [
-                f"{ended} ended now, and no new access to it is given until ",
-                code("access-bot resume"),
+                f"{ended} ended now. New access is blocked until ",
+                code(resume_command(("role", str(facts["role"])), ("user", str(facts["person"])))),
                 ".",
             ],
         ),
