@@ -467,6 +467,16 @@ def test_rows_that_differ_from_the_log_are_found(made: Made, grant: Grant, what:
     assert any(told in each.what for each in verdict.differences), verdict.differences
 
 
+def test_a_forged_row_cannot_rewrite_the_verdict(made: Made, grant: Grant) -> None:
+    made.forged = True
+    with made.world.db.transaction():
+        forged = "\x1b[2J\x9b2J\nThe audit log is intact\u2028\u202e" + "x" * 9000
+        made.world.db.run("UPDATE grants SET person = ?", forged)
+    lines = verdict_text(made.verdict()).split("\n")
+    assert all(line.isprintable() and len(line) < 500 for line in lines)
+    assert not any(line.startswith("The audit log is intact") for line in lines)
+
+
 PAST: dict[str, tuple[str, str]] = {
     "an earlier start": ("UPDATE grants SET started_at = started_at - 9", "its start is"),
     "another reason of a denial": ("UPDATE requests SET decision_reason = 'x'", "reason is x"),

@@ -26,6 +26,9 @@ STEP = 5000
 MOST_LISTED = 20
 """The number of differences that are listed; the others are counted."""
 
+LONGEST_LINE = 400
+"""Characters of a difference that are shown."""
+
 INTERRUPTED = "an archive is under way, or was interrupted; `access-bot audit archive` completes it"
 
 CLOCKS_DIFFER = 86400
@@ -70,10 +73,11 @@ class Verdict:
 def verdict_text(verdict: Verdict) -> str:
     """Formats the verdict for people: one line, and one for each listed difference."""
     if verdict.broken is not None:
-        lines = [f"The audit log is BROKEN at record {verdict.broken.seq}: {verdict.broken.why}."]
+        why = _one_line(verdict.broken.why)
+        lines = [f"The audit log is BROKEN at record {verdict.broken.seq}: {why}."]
         if verdict.differing > 1:
             lines += [f"{verdict.differing:,} differences in all; by record:"]
-            lines += [f"- {each.seq}: {each.what}" for each in verdict.differences]
+            lines += [f"- {each.seq}: {_one_line(each.what)}" for each in verdict.differences]
         if (more := verdict.differing - len(verdict.differences)) > 0:
             lines.append(f"and {more:,} more.")
         return "\n".join(lines)
@@ -87,6 +91,13 @@ def verdict_text(verdict: Verdict) -> str:
     if verdict.archived:
         here += f" after {verdict.archived:,} that were archived"
     return f"The audit log is intact: {here}, head {verdict.head}. {agrees}."
+
+
+def _one_line(text: str) -> str:
+    """The text without control characters: a forger chose the values in it, and must not rewrite
+    the verdict on a terminal."""
+    short = text if len(text) <= LONGEST_LINE else text[: LONGEST_LINE - 1] + "…"
+    return "".join(char if char.isprintable() else "?" for char in short)
 
 
 def verify_audit(
