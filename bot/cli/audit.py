@@ -95,7 +95,7 @@ def list_(
             raise Refusal(found.reason)
         records = found[:limit]
         if as_json:
-            for line in json_lines(map(astuple, records)):
+            for line in json_lines(map(astuple, records), ascii=True):
                 click.echo(line, nl=False)
         elif not records:
             click.echo("No audit records match.")
@@ -111,7 +111,7 @@ def _story(world: Context, id: str, as_json: bool) -> None:
     if isinstance(found, Refused):
         raise Refusal(found.reason)
     if as_json:
-        for text in json_lines(map(astuple, found.records)):
+        for text in json_lines(map(astuple, found.records), ascii=True):
             click.echo(text, nl=False)
         return
     click.echo(f"Request {found.request}" + (f", grant {found.grant}" if found.grant else ""))

@@ -6,10 +6,13 @@ import click
 
 
 class Failure(click.ClickException):
-    """Prints its message on standard error, without a prefix."""
+    """Prints its message on standard error, without a prefix. It may quote text that must not
+    control the terminal."""
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(self.format_message(), file=file, err=True)
+        text = self.format_message()
+        shown = "".join(char if char.isprintable() or char in "\n\t" else "?" for char in text)
+        click.echo(shown, file=file, err=True)
 
 
 class Refusal(Failure):

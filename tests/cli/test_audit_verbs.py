@@ -20,12 +20,13 @@ import pytest
 from bot.core.audit import COLUMNS
 from bot.core.retention import YEAR
 from bot.operations.grants.release_grant import release_grant
+from bot.operations.requests.deny_request import deny_request
 from bot.operations.usage.count_usage import sum_usage
 from bot.operations.usage.report_session import Report, report_use
 from storage import audit, usage
 from tests.builders import policy_text
 from tests.cli.conftest import Shop, run
-from tests.factories import ANA, BEN
+from tests.factories import ANA, BEN, a_person
 
 
 def test_usage_is_listed_by_minute(shop: Shop) -> None:
@@ -45,6 +46,14 @@ def test_usage_is_listed_by_minute(shop: Shop) -> None:
     (line,) = run("usage", "list", "--grant", grant.id, "--json").stdout.splitlines()
     assert json.loads(line)["checks"] == 3
     assert run("usage", "list", "--grant", "gother").stdout == "No usage recorded.\n"
+
+
+def test_json_on_a_terminal_is_ascii(shop: Shop) -> None:
+    request = shop.made.a_request()
+    deny_request(shop.made.world, request.id, a_person(BEN), "no \x9b2J \u202e")
+    for what in ([], [request.id]):
+        shown = run("audit", "list", *what, "--json").stdout
+        assert "\\u202e" in shown and shown.isascii()
 
 
 def test_a_grant_has_one_timeline_of_checks_and_sessions(shop: Shop) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from wcwidth import width
 
+from bot.cli.errors import Refusal
 from bot.cli.output import WIDEST, clean, table
 
 NAMES = {
@@ -36,3 +37,10 @@ def test_a_long_cell_is_cut_to_what_the_screen_shows(text: str) -> None:
     shown = clean(text)
     assert shown.endswith("…") and WIDEST - 1 <= width(shown) <= WIDEST
     assert clean(shown) == shown
+
+
+def test_a_failure_that_quotes_text_does_not_control_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Refusal("“\x1b[2J\x9b2J\u202e” is no role.\nUse:\tana").show()
+    assert capsys.readouterr().err == "“?[2J?2J?” is no role.\nUse:\tana\n"
