@@ -55,12 +55,14 @@ def read_anchors(path):
 def verify(lines, anchors):
     """Numbers of the records before the first one and of the last one, the hash of the last, and
     the number of anchors that agree. `anchors` are {number: [(hash, time)]}. Raises Broken."""
-    seq, prev, agree, first, archived = 0, GENESIS, 0, None, 0
+    seq, prev, agree, first, before, archived = 0, GENESIS, 0, None, GENESIS, (0, GENESIS)
     for line in lines:
         record, hashed = parsed(line, seq + 1)
         if first is None and isinstance(record["seq"], int) and record["seq"] > 1:
             seq, prev = record["seq"] - 1, record["prev"]
-        first = seq if first is None else first
+            agree += compare(seq, prev, anchors)
+        if first is None:
+            first, before = seq, prev
         if record["event"] == ARCHIVED:
             archived = max(archived, archived_by(record))
         if record["seq"] != seq + 1:
@@ -70,12 +72,12 @@ def verify(lines, anchors):
         if hashed != record.get("hash"):
             raise Broken(f"the content of record {seq + 1} does not match its hash")
         seq, prev = seq + 1, hashed
-        for anchored, at in anchors.get(seq, ()):
-            if anchored != hashed:
-                raise Broken(f"record {seq} is not the one that was anchored at {at}")
-            agree += 1
-    if first and archived < first:
-        raise Broken(f"record {archived + 1} is missing, and no record says that it was archived")
+        agree += compare(seq, hashed, anchors)
+    if first and archived[0] < first:
+        missing = archived[0] + 1
+        raise Broken(f"record {missing} is missing, and no record says that it was archived")
+    if first and archived[0] == first and archived[1] != before:
+        raise Broken(f"record {first + 1} does not follow the records that were archived")
     last = max(anchors, default=0)
     if last > seq:
         at = anchors[last][0][1]
@@ -86,13 +88,22 @@ def verify(lines, anchors):
     return first or 0, seq, prev, agree
 
 
+def compare(seq, hashed, anchors):
+    """The number of anchors that agree with a record. Raises Broken for another one."""
+    for anchored, at in anchors.get(seq, ()):
+        if anchored != hashed:
+            raise Broken(f"record {seq} is not the one that was anchored at {at}")
+    return len(anchors.get(seq, ()))
+
+
 def archived_by(record):
-    """The number of the last record that this record says was archived."""
+    """Number and hash of the last record that this record says was archived."""
     try:
-        last = json.loads(record["detail"])["last"]
+        found = json.loads(record["detail"])
+        last, hashed = found["last"], str(found["hash"])
     except (ValueError, KeyError, TypeError):
-        return 0
-    return last if isinstance(last, int) and last < record["seq"] else 0
+        return 0, GENESIS
+    return (last, hashed) if isinstance(last, int) and last < record["seq"] else (0, GENESIS)
 
 
 def lines_of(paths):
@@ -110,10 +121,22 @@ def lines_of(paths):
 def parsed(line, number):
     """A record and the hash that it should have."""
     try:
-        record = json.loads(line)
+        record = json.loads(line, object_pairs_hook=only_columns)
         return record, digest(record)
     except (ValueError, KeyError, TypeError):
         raise Broken(f"the line of record {number} is not a record") from None
+
+
+def only_columns(pairs):
+    """An object that has each column once, so that nothing in a line is left unverified."""
+    if sorted(name for name, _ in pairs) != sorted([*HASHED, "hash"]):
+        raise ValueError("not a record")
+    return dict(pairs)
+
+
+def printable(error):
+    """The text without characters that control a terminal: it may quote a forged record."""
+    return "".join(each if each.isprintable() else "?" for each in str(error))
 
 
 def main():
@@ -132,10 +155,10 @@ def main():
                 anchors.setdefault(seq, []).append((hashed, at))
         first, seq, head, agree = verify(lines_of(asked.export), anchors)
     except Broken as broken:
-        sys.stderr.write(f"The audit log is BROKEN: {broken}.\n")
+        sys.stderr.write(f"The audit log is BROKEN: {printable(broken)}.\n")
         return 1
     except (OSError, UnicodeDecodeError, KeyError, zipfile.BadZipFile, Unchecked) as error:
-        sys.stderr.write(f"The audit log could not be checked: {error}.\n")
+        sys.stderr.write(f"The audit log could not be checked: {printable(error)}.\n")
         return 2
     count = seq - first
     here = f"{count:,} record{'' if count == 1 else 's'}"

@@ -15,7 +15,7 @@ import pytest
 
 from bot.cli.evidence import write_folder
 from bot.core.approval import Refused
-from bot.core.audit import rfc3339
+from bot.core.audit import link_hash, rfc3339
 from bot.core.audit_export import json_lines
 from bot.core.evidence import Period, Sample
 from bot.core.model import Grant
@@ -121,6 +121,32 @@ def test_old_records_are_in_the_bundle_and_the_log_is_still_intact(
     assert verdict.is_intact and verdict.archived == bundle.last
     assert f"after {bundle.last} that were archived" in verdict_text(verdict)
     assert standalone(made)[0] == standalone(made, file)[0] == 0
+
+
+def test_the_verifier_finds_what_was_added_to_lines_and_another_archived_part(
+    made: Made, old: tuple[Grant, Grant], tmp_path: Path
+) -> None:
+    bundle = archived(made, tmp_path / "first.zip")
+    lines, forged = [*json_lines(audit.walk(made.world.db))], tmp_path / "forged.jsonl"
+    for extra in ('"reason": "forged", ', '"approved_by": "U0EVE", ', '"seq": "\\u001b[2J", '):
+        forged.write_text("".join([*lines[:-1], lines[-1].replace("{", "{" + extra, 1)]))
+        code, said = verified(forged)
+        assert (code, said.strip().isprintable()) == (1, True), said
+    forged.write_text("".join(lines).replace('"seq": 20,', '"seq": "\\u001b[2J",'))
+    assert verified(forged)[1].strip().isprintable()
+    anchors = tmp_path / "anchors"
+    for digest, code in ((bundle.hash, 0), ("a" * 64, 1)):
+        anchors.write_text(f"2026-11-29T09:00:04Z {bundle.last} {digest}\n")
+        forged.write_text("".join(lines))
+        assert verified(forged, Path("--anchors"), anchors)[0] == code
+    rows = [list(row) for row in audit.walk(made.world.db)]
+    rows[0][11] = "b" * 64
+    for row, after in zip(rows, [*rows[1:], None], strict=True):
+        row[12] = link_hash(tuple(row[:12]))
+        if after is not None:
+            after[11] = row[12]
+    forged.write_text("".join(json_lines(map(tuple, rows))))
+    assert verified(forged)[0] == 1
 
 
 def test_the_next_bundle_follows_the_first(
