@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from bot.operations.programs.create_api_token import Created, Wanted, create_api
 from bot.operations.systems.reconcile import reconcile
 from storage import audit
 from storage.database import Database
+from tests.concurrency import together
 from tests.factories import ANA, BEN, CARA, DAN, Made, a_person, make_world
 from tests.ramps import a_ramp, set_bundles
 
@@ -190,6 +192,18 @@ def test_another_file_is_refused(made: Made, tmp_path: Path, content: bytes) -> 
     else:
         assert isinstance(done, Refused) and "is not a copy" in done.reason
     assert made.count("people") > 0
+
+
+def test_copies_of_one_name_at_once_are_whole(made: Made, tmp_path: Path) -> None:
+    made.a_grant()
+    for n in range(5):
+        file = tmp_path / f"copy{n}.db"
+        found = together(
+            made.world.db, [partial(write_backup, made.another_process(), "os:op", file)] * 3
+        )
+        assert all(isinstance(each, str | Refused) for each in found)
+        assert sha256_of(file) in found
+    assert not [*tmp_path.glob("*.part")]
 
 
 def test_a_copy_does_not_replace_a_file(made: Made, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Writes a consistent copy of the database into a file while the bot runs."""
 
 import hashlib
+import secrets
 from pathlib import Path
 
 from bot.core.approval import Refused
@@ -14,10 +15,11 @@ CHUNK = 1024 * 1024
 def write_backup(world: Context, by: str, file: Path) -> str | Refused:
     """Returns the SHA-256 of the copy, which is also on record. Raises StorageUnavailable,
     SystemUnavailable and SystemRefused."""
+    known = Refused(f"{file} exists already: give another name.")
     if file.exists():
-        return Refused(f"{file} exists already: give another name.")
-    part = file.with_name(f"{file.name}.part")
-    part.unlink(missing_ok=True)
+        return known
+    # Another one may write to the same name at this moment, such as a job that was started twice.
+    part = file.with_name(f"{file.name}.{secrets.token_hex(4)}.part")
     try:
         if world.db.is_sqlite:
             copies.copy_sqlite(copies.sqlite_path(world.db.url), part)
@@ -25,6 +27,8 @@ def write_backup(world: Context, by: str, file: Path) -> str | Refused:
         else:
             copies.dump_postgres(world.db.url, part)
         part.chmod(0o600)
+        if file.exists():
+            return known
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
