@@ -146,7 +146,7 @@ def listing(db: Database, limit: int) -> list[Flag]:
     return _many(db.rows(f"{_SELECT} ORDER BY raised_at DESC, id LIMIT ?", limit))
 
 
-def raised_between(db: Database, start: int, end: int) -> list[Flag]:
+def raised_between(db: Reads, start: int, end: int) -> list[Flag]:
     """Returns the flags that were raised from `start` until before `end`, oldest first."""
     sql = f"{_SELECT} WHERE raised_at >= ? AND raised_at < ? ORDER BY raised_at, id"
     return _many(db.rows(sql, start, end))

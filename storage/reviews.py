@@ -48,7 +48,7 @@ def held(db: Database) -> list[Held]:
     return [Held(grant, by) for grant, by in grants.held_with_decider(db)]
 
 
-def get(db: Database, campaign: str) -> Campaign | None:
+def get(db: Reads, campaign: str) -> Campaign | None:
     found = db.row(f"SELECT {_CAMPAIGN} FROM campaigns WHERE id = ?", campaign)
     return _campaign(found) if found else None
 

@@ -89,8 +89,9 @@ def show(review: str, pending: bool, undone: bool, as_csv: bool, as_json: bool) 
         state = ItemState.PENDING if pending else ItemState.ENDING if undone else None
         items = [item for item in found.items if state in (None, item.state)]
         if as_csv:
-            for line in review_report(base.world, [review]):
-                click.echo(line, nl=False)
+            with base.world.db.snapshot() as view:
+                for line in review_report(view, [review]):
+                    click.echo(line, nl=False)
         elif as_json:
             for item in items:
                 json_line(_item_json(found, item))

@@ -11,9 +11,15 @@ from bot.cli.evidence import write_folder
 from bot.core.audit import rfc3339
 from bot.core.evidence import Period, Sample
 from bot.operations.emergencies.start_emergency import Call, start_emergency
+from bot.operations.evidence.collect_evidence import collect_evidence
+from bot.operations.flags.answer_flag import expect_flag
+from bot.operations.flags.describe_flags import list_flags
+from bot.operations.flags.raise_flags import FlagRaiser
 from bot.operations.grants.expire_due import expire_due
 from bot.operations.policy.record_policy import record_loaded
-from tests.factories import CARA, START, Made, a_person
+from bot.operations.requests.withdraw_request import withdraw_request
+from tests.factories import ANA, CARA, LEA, START, Made, a_person
+from tests.reviews import a_campaign, answer_rest
 
 RISKY = """
 risk = "high"
@@ -94,3 +100,23 @@ def test_a_leaver_who_came_back_is_still_shown(made: Made, tmp_path: Path) -> No
     (leaver,) = _rows(out, "leavers.csv")
     assert (leaver["noticed_at"], leaver["came_back"]) == (rfc3339(left_at), "yes")
     assert (leaver["seconds_between"], leaver["grants_not_ended"]) == ("60", "0")
+
+
+def test_reviews_and_flags_are_those_of_the_same_moment(made: Made) -> None:
+    campaign = a_campaign(made)
+    for _ in range(5):
+        withdraw_request(made.world, made.a_request().id, ANA)
+    FlagRaiser(made.world).raise_new()
+    (flag,) = list_flags(made.world, 9)
+    period = Period(START, made.clock.at + 60)
+    with made.world.db.snapshot() as view:
+        found = collect_evidence(
+            made.world, view, period, Sample(1, "s"), made.verdict(), "os:ana", "1"
+        )
+        answer_rest(made, campaign)
+        made.know(replace(a_person(LEA), checked_at=made.clock.at))
+        assert expect_flag(made.world, LEA, flag.id, "a test") is None
+        items = [*csv.DictReader(found.reviews)]
+        (flags,) = [[*table.rows] for table in found.tables if table.name == "flags.csv"]
+    assert {each["state"] for each in items} == {"pending"}
+    assert "a test" not in flags[0]

@@ -51,6 +51,11 @@ def refusal(made: Made, campaign: str, by: str, *about: str) -> str:
     return found.reason
 
 
+def report(made: Made, campaign: str) -> list[dict[str, str]]:
+    with made.world.db.snapshot() as view:
+        return [*csv.DictReader(review_report(view, [campaign]))]
+
+
 class TestStart:
     def test_it_freezes_all_that_is_active_with_its_manifest(self, made: Made) -> None:
         made.set_policy(systems=SYSTEMS + BUNDLES, **ROLES)
@@ -284,7 +289,7 @@ def test_the_report_has_the_list_before_and_after(made: Made) -> None:
     answer_rest(made, campaign)
     made.close_gates(made.grant(ended.id))
     sweep_campaigns(made.world)
-    rows = {row["about"]: row for row in csv.DictReader(review_report(made.world, [campaign]))}
+    rows = {row["about"]: row for row in report(made, campaign)}
     assert len(rows) == 7  # the two rows of everyone, and of @db-leads, have one reference
     columns = ("decision", "there_before", "there_after", "decided_and_still_there", "reason")
     assert [rows[ended.id][column] for column in columns] == [
@@ -293,7 +298,7 @@ def test_the_report_has_the_list_before_and_after(made: Made) -> None:
     assert [rows[kept.id][column] for column in columns] == [
         *("keep", "yes", "yes", "no", "still needed")
     ]
-    found = list(csv.DictReader(review_report(made.world, [campaign])))
+    found = report(made, campaign)
     assert [row["role"] for row in found if row["decided_and_still_there"] == "yes"] == [
         "shop-admin"
     ]

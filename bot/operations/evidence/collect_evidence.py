@@ -25,9 +25,8 @@ from bot.core.usage import Known
 from bot.operations._unit_of_work import SYSTEM, Context
 from bot.operations.audit.changed_paths import paths_record
 from bot.operations.audit.verify_audit import Verdict, verdict_text
-from bot.operations.flags.count_answers import flags_raised
 from bot.operations.reviews.describe_campaign import review_report
-from storage import audit, evidence, recorded_paths
+from storage import audit, evidence, flags, recorded_paths
 from storage.database import Reads
 
 Row = tuple[Any, ...]
@@ -68,7 +67,7 @@ def collect_evidence(
     risky: set[str] = set()
     folder = _Folder(world, view, period, sample, evidence.names(view), risky)
     return Evidence(
-        cover, folder.policies(), [*folder.tables()], review_report(world, folder.campaigns())
+        cover, folder.policies(), [*folder.tables()], review_report(view, folder.campaigns())
     )
 
 
@@ -345,7 +344,7 @@ class _Folder:
                 yield (seq, moment(at), event, *self._who(actor), person, role, request, reason)
 
     def _flags(self) -> Iterator[Row]:
-        for flag in flags_raised(self._world, *self._span):
+        for flag in flags.raised_between(self._view, *self._span):
             yield tuple(map(_cell, astuple(flag), FLAG_COLUMNS))
 
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
-from bot.core.flags.flag import EXPECTED, REVOKED, Flag
+from bot.core.flags.flag import EXPECTED, REVOKED
 from bot.core.flags.rules import RULES
 from bot.operations._unit_of_work import Context
 from storage import flags
@@ -49,10 +49,3 @@ def count_answers(world: Context, start: int, end: int) -> list[RuleCount]:
     order = {name: place for place, name in enumerate(RULES)}
     names = sorted(counts, key=lambda name: (order.get(name, len(order)), name))
     return [RuleCount(name, **counts[name]) for name in names]
-
-
-def flags_raised(world: Context, start: int, end: int) -> list[Flag]:
-    """The flags that were raised from `start` until before `end`, oldest first, with their
-    answers. Raises StorageUnavailable."""
-    with world.db.reading():
-        return flags.raised_between(world.db, start, end)

@@ -12,6 +12,7 @@ from bot.operations._leads_only import seen_as_lead
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations.reviews.shared import reviewers_of
 from storage import people, reviews
+from storage.database import Reads
 
 MOST_PEOPLE = 10_000
 """The most people whom one query reads."""
@@ -88,7 +89,7 @@ def describe_campaign(world: Context, campaign_id: str) -> CampaignList | None:
             replace(view_of(u, campaign), changes=tuple(changes_of(u, items))),
             tuple(items),
             able,
-            _people(u, items, able.values()),
+            _people(u.db, items, able.values()),
             is_intact=manifest_of(items) == campaign.manifest,
         )
 
@@ -101,24 +102,19 @@ def changes_of(u: Snapshot, items: Iterable[Item]) -> Iterator[str]:
             yield change_of(role, [item for item in undone if item.role == name])
 
 
-def _people(
-    u: Snapshot, items: Iterable[Item], able: Iterable[frozenset[str]]
-) -> dict[str, Person]:
+def _people(db: Reads, items: Iterable[Item], able: Iterable[frozenset[str]]) -> dict[str, Person]:
     wanted = {person for item in items for person in (*item.holders, item.decided_by)}
     found: dict[str, Person] = {}
     every = sorted(wanted.union(*able) - {""})
     for first in range(0, len(every), MOST_PEOPLE):
-        found |= people.several(u.db, every[first : first + MOST_PEOPLE])
+        found |= people.several(db, every[first : first + MOST_PEOPLE])
     return found
 
 
-def review_report(world: Context, campaigns: Sequence[str]) -> Iterator[str]:
+def review_report(view: Reads, campaigns: Sequence[str]) -> Iterator[str]:
     """The lines of a CSV file about these campaigns, with its header. Raises StorageUnavailable."""
     yield header()
     for name in campaigns:
-        with reading(world) as u:
-            campaign = reviews.get(u.db, name)
-            items = reviews.items(u.db, name) if campaign else []
-            known = _people(u, items, [])
-        if campaign is not None:
-            yield from report_lines(campaign, items, known)
+        if (campaign := reviews.get(view, name)) is not None:
+            items = reviews.items(view, name)
+            yield from report_lines(campaign, items, _people(view, items, []))
