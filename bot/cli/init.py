@@ -5,7 +5,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -111,7 +111,8 @@ def _defaults() -> Answers:
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     for question in reversed(QUESTIONS):
-        words = f"{question.text}. Default: {question.default}"
+        default = "the leads" if question.name == "approvers" else question.default
+        words = f"{question.text}. Default: {default}"
         command = click.option(f"--{question.name}", help=words)(command)
     return command
 
@@ -131,6 +132,8 @@ def init(yes: bool, **given: str | None) -> None:
         if question.name == "url" and answers["mode"] == "socket":
             answers["url"] = ""
             continue
+        if question.name == "approvers":
+            question = replace(question, default=answers["leads"])
         answers[question.name] = _answer(question, given[question.name.replace("-", "_")], yes)
     _write(
         {
