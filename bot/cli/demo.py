@@ -43,7 +43,7 @@ def demo(ctx: click.Context, ends: bool, fresh: bool, port: int) -> None:
 
 @click.command(
     epilog=(
-        "Example: access-bot sandbox --port 8000; "
+        "Example: access-bot sandbox --port 8800; "
         "then start a bot in another terminal with the environment that it prints."
     )
 )
