@@ -16,6 +16,7 @@ from bot.core.model import EndReason, GrantState, ItemState
 from bot.core.review import Item, Scope
 from bot.operations.audit.verify_audit import verify_audit
 from bot.operations.grants.expire_due import expire_due
+from bot.operations.grants.release_grant import release_grant
 from bot.operations.reviews.decide_items import decide_items
 from bot.operations.reviews.describe_campaign import describe_campaign, review_report
 from bot.operations.reviews.start_campaign import Started, start_campaign
@@ -197,6 +198,24 @@ class TestDecide:
         assert "is over" in refusal(made, campaign, "os:op", grant.id)
         sweep_campaigns(made.world)
         assert items_of(made, campaign)[grant.id].state is ItemState.GONE
+
+    def test_access_whose_end_was_asked_for_is_never_kept(self, made: Made) -> None:
+        first, second = made.a_grant(), made.a_grant("reports-read", CARA)
+        campaign = a_campaign(made, due=DAY)
+        for grant in (first, second):
+            release_grant(made.world, grant.id, grant.person)
+        see_all(made)
+        assert "its end was asked for" in refusal(made, campaign, "os:op", first.id)
+        answer(made, campaign, BEN, END, first.id)
+        made.clock.at += DAY
+        sweep_campaigns(made.world)
+        items = items_of(made, campaign)
+        assert [items[grant.id].state for grant in (first, second)] == ["ending"] * 2
+        assert state(made, campaign) == "closing"
+        for grant in (first, second):
+            made.close_gates(made.grant(grant.id))
+        sweep_campaigns(made.world)
+        assert state(made, campaign) == "finished"
 
 
 class TestRolesFile:

@@ -50,7 +50,9 @@ def decide_items(
             return u.refuse(stop or _UNKNOWN, by, ACTION, reason=decision.reason)
         items = reviews.locked_items(u.db, campaign_id, sorted(set(numbers)))
         found = _locked_grants(u, items)
-        stopped = {item.number: _stopped(u, by, item, found.get(item.about)) for item in items}
+        stopped = {
+            item.number: _stopped(u, by, item, found.get(item.about), decision) for item in items
+        }
         able = [item for item in items if stopped[item.number] is None]
         skipped = {number: why for number, why in stopped.items() if why is not None}
         if skipped or not able:
@@ -88,13 +90,22 @@ def _locked_grants(u: UnitOfWork, items: Sequence[Item]) -> dict[str, Grant]:
     return grants.locked_all(u.db, ids) if ids else {}
 
 
-def _stopped(u: Snapshot, by: str, item: Item, grant: Grant | None) -> Refused | None:
-    """The reason why this person can't decide on this item now."""
+def _stopped(
+    u: Snapshot, by: str, item: Item, grant: Grant | None, decision: Decision
+) -> Refused | None:
+    """The reason why this person can't decide so on this item now."""
     if item.state is ItemState.GONE or (grant is not None and grant.state in OVER):
         return Refused(f"Item {item.number} is over: the access has ended.")
     if item.state is not ItemState.PENDING:
         return Refused(f"Item {item.number} is {item.state} already.")
+    if decision.keep and is_ending(grant):
+        return Refused(f"Item {item.number} can't be kept: its end was asked for already.")
     return None if by.startswith(OPERATOR) else may_judge(item, by, reviewers_of(u, item))
+
+
+def is_ending(grant: Grant | None) -> bool:
+    """Whether the end of a grant was asked for, and is not confirmed."""
+    return grant is not None and grant.state is GrantState.ENDING
 
 
 def carry_out(

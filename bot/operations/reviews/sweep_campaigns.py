@@ -21,7 +21,7 @@ from bot.core.review import (
     may_be_written,
 )
 from bot.operations._unit_of_work import SYSTEM, Context, Snapshot, UnitOfWork, reading, unit
-from bot.operations.reviews.decide_items import carry_out
+from bot.operations.reviews.decide_items import carry_out, is_ending
 from bot.operations.reviews.shared import deciders_of, note_to_leads, refresh_review_homes
 from storage import grants, ramps, reviews
 
@@ -29,6 +29,7 @@ BATCH = 200
 """Items that one transaction answers at the due date."""
 
 UNANSWERED = "nobody answered by the due date"
+ENDING_BEFORE = "nobody answered by the due date, and its end was asked for before"
 
 
 def sweep_campaigns(world: Context) -> int:
@@ -121,10 +122,15 @@ def _answer(world: Context, campaign_id: str) -> None:
 def _answer_all(u: UnitOfWork, campaign: Campaign, items: Sequence[Item]) -> None:
     ids = [item.about for item in items if item.kind is ItemKind.GRANT]
     found = grants.locked_all(u.db, ids) if ids else {}
-    for keep in (True, False):
-        some = [item for item in items if (item.by_default == KEEP) is keep]
+    ending = [item for item in items if is_ending(found.get(item.about))]
+    rest = [item for item in items if not is_ending(found.get(item.about))]
+    for some, decision in (
+        (ending, Decision(False, ENDING_BEFORE)),
+        ([i for i in rest if i.by_default == KEEP], Decision(True, UNANSWERED)),
+        ([i for i in rest if i.by_default != KEEP], Decision(False, UNANSWERED)),
+    ):
         if some:
-            carry_out(u, SYSTEM, campaign, some, Decision(keep, UNANSWERED), found, answered=False)
+            carry_out(u, SYSTEM, campaign, some, decision, found, answered=False)
 
 
 def _advance(u: UnitOfWork, campaign_id: str) -> None:
