@@ -41,6 +41,7 @@ from storage import audit, recorded_paths
 from storage.recorded_paths import PathCount
 from tests.builders import a_policy, browser_systems
 from tests.factories import ANA, BEN, CARA, DAN, LEA, START, Made
+from tests.full_disk import SmallDisk
 from tests.ramps import BUNDLES, see_all, set_bundles
 
 DAY = 86400
@@ -350,6 +351,16 @@ def test_a_changed_bundle_is_found(
             changed.writestr(name, change(data) if name == member else data)
     with pytest.raises(BadBundle):
         check_bundle(forged)
+
+
+def test_a_full_disk_leaves_no_half_bundle(
+    made: Made, old: tuple[Grant, Grant], small_disk: SmallDisk
+) -> None:
+    before, file = seqs(made), small_disk.folder / "first.zip"
+    with small_disk.full(), pytest.raises(OSError):
+        archive_log(made.world, EVE, file)
+    assert seqs(made) == before and not file.exists()
+    archived(made, file)
 
 
 def test_the_rules_in_force_stay_known(made: Made, tmp_path: Path) -> None:

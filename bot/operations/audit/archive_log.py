@@ -70,9 +70,7 @@ def archive_log(
             *archives.begun(view, cut.last),
             *archives.still_named(view, earlier, cut.last),
         }
-        bundle = _write(world, view, by, cut, file)
-    if check_bundle(file) != bundle:
-        raise BadBundle(f"{file} does not hold what was written to it")
+        bundle = _written(world, view, by, cut, file)
     refused = _record(world, by, file, bundle, begun, head.last if head else 0)
     if refused is None:
         finish_archive(world, progress)
@@ -115,6 +113,20 @@ def _cut(world: Context, view: Reads, before: int) -> archives.Span | Refused:
     if here is None or last < here.first:
         return Refused(f"There is nothing to archive. {reason}")
     return here._replace(last=last)
+
+
+def _written(world: Context, view: Reads, by: str, cut: archives.Span, file: Path) -> Bundle:
+    """The bundle in `file`, read back. Where that fails, nothing is left."""
+    try:
+        bundle = _write(world, view, by, cut, file)
+        if check_bundle(file) != bundle:
+            raise BadBundle(f"{file} does not hold what was written to it")
+    except FileExistsError:  # of another archive at this moment
+        raise
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+    return bundle
 
 
 def _write(world: Context, view: Reads, by: str, cut: archives.Span, file: Path) -> Bundle:
