@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from bot.core.errors import SystemUnavailable
@@ -32,13 +33,21 @@ def _numbered(path: Path, number: int) -> Path:
 
 
 def _append(path: Path, data: bytes) -> None:
-    """A line that a crash cut off is ended first, so that the next one is whole."""
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+b") as file:
-        end = file.seek(0, os.SEEK_END)
-        if end:
-            file.seek(end - 1)
-            data = data if file.read(1) == b"\n" else b"\n" + data
-        file.seek(0, os.SEEK_END)
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    """Appends all of it or, on a full disk, nothing. A line that a crash cut off is ended first, so
+    that the next one is whole."""
+    place = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        end = os.lseek(place, 0, os.SEEK_END)
+        if end and os.pread(place, 1, end - 1) != b"\n":
+            data = b"\n" + data
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(place, rest) :]
+            os.fsync(place)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(place, end)
+            raise
+    finally:
+        os.close(place)

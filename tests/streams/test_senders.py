@@ -19,8 +19,9 @@ import pytest
 
 from bot.core.errors import SystemUnavailable
 from bot.core.streams import FileStream, SyslogStream, WebhookStream
-from bot.streams import deliver
+from bot.streams import deliver, file
 from tests.connectors.raw_server import answering, certificate, raw_server, read_request
+from tests.full_disk import SmallDisk
 
 SECRET = "a secret of the receiver"
 ROWS = [
@@ -157,3 +158,15 @@ def test_syslog_with_an_unknown_certificate_gets_nothing(tmp_path: Path) -> None
     ):
         deliver(SyslogStream("syslog", "localhost", server.port, True, ""), ROWS)
     assert receiver.got == []
+
+
+def test_a_full_disk_leaves_no_half_line(small_disk: SmallDisk) -> None:
+    path = small_disk.folder / "audit.jsonl"
+    stream = FileStream("file", str(path), 10**9, 3)
+    lines = [json.dumps({"seq": n, "detail": "x" * 5000}) + "\n" for n in range(20)]
+    file.send(stream, lines[:1])
+    with small_disk.full(), pytest.raises(SystemUnavailable):
+        file.send(stream, lines)
+    assert path.read_text() == lines[0]
+    file.send(stream, lines)
+    assert path.read_text() == "".join([lines[0], *lines])
