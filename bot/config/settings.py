@@ -116,7 +116,10 @@ def load_settings(
         text = text or _default(name, variable, given)
         values[variable.field] = _checked(name, variable, text, problems)
     wrong = {problem.key.removesuffix("_FILE") for problem in problems}
-    problems += [missing for missing, unless in _missing(values, need) if not wrong & unless]
+    missing = [each for each, unless in _missing(values, need) if not wrong & unless]
+    if missing and dotenv is not None and not Path(dotenv).is_file():
+        missing.append(Problem(dotenv, 0, "", _NO_DOTENV))
+    problems += missing
     if problems:
         raise ConfigError(problems)
     return Settings(**values, environ=texts)
@@ -214,6 +217,7 @@ def _unset(name: str, hint: str, *unless: str) -> tuple[Problem, set[str]]:
 # --- checks of values: each returns the value, or raises ValueError. The message never quotes the
 # text, which may be a secret
 
+_NO_DOTENV = "is not in this folder: start where it is, or set the variables in the environment"
 _NEW_KEY = "`access-bot keys new` prints a good one"
 _TOKENS = {
     "xoxb-": "a bot token (SLACK_BOT_TOKEN)",

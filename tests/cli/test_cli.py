@@ -182,6 +182,9 @@ def test_without_keys_a_command_says_so(
     shown = run(*words)
     assert (shown.exit_code, shown.stdout) == (2, "")
     assert shown.stderr.startswith("environment ACCESS_SECRET_KEYS: is not set")
+    assert ".env: is not in this folder" in shown.stderr
+    (configured / ".env").touch()
+    assert ".env" not in run(*words).stderr
 
 
 @pytest.mark.parametrize("words", WRITING, ids=" ".join)
