@@ -20,6 +20,12 @@ Summary = Mapping[str, Any]
 settings."""
 
 
+WEAKENING = ("approvals", "auto_approve", "max_duration", "max_total", "requesters")
+"""The keys of a role whose loosening is flagged."""
+
+_FIRST = (*WEAKENING, "risk")
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One difference. `where` is the key in roles.toml, `text` has the old and the new value."""
@@ -27,6 +33,11 @@ class Change:
     loosens: bool
     where: str
     text: str
+
+    @property
+    def is_flagged(self) -> bool:
+        """Whether a flag needs it, if it loosens."""
+        return self.where.startswith("roles.") and self.where.rpartition(".")[2] in _FIRST
 
     def __str__(self) -> str:
         return f"{self.where}: {self.text}"
@@ -119,8 +130,8 @@ def _digest(secret: str) -> str:
 
 
 def changes(old: Summary, new: Summary) -> list[Change]:
-    """Every difference between the two, those that loosen first, each half in the order of the
-    file.
+    """Every difference between the two, those that loosen first, and of these the ones that are
+    flagged, each part in the order of the file: a long list is cut off.
 
     Values that can't be compared, such as two ticket patterns, count as looser. A key that `old`
     does not have was unknown to the version of the bot that wrote it, and is not a change.
@@ -133,7 +144,7 @@ def changes(old: Summary, new: Summary) -> list[Change]:
         *_roles(old["roles"], new["roles"]),
         *_keys("", old.get("other", {}), new["other"], _OTHER),
     ]
-    return sorted(found, key=lambda change: not change.loosens)
+    return sorted(found, key=lambda change: (not change.loosens, not change.is_flagged))
 
 
 def _plain(value: object) -> object:

@@ -564,3 +564,13 @@ def test_a_flag_from_a_clock_that_was_ahead_folds_no_later_one() -> None:
 
 def test_an_ipv4_address_in_ipv6_notation_is_in_its_own_network() -> None:
     assert network_of("::ffff:203.0.113.9") == network_of("203.0.113.7") == "203.0.113.0/24"
+
+
+def test_a_risk_that_is_lowered_with_the_rules_is_high() -> None:
+    old = {"risk": "high", "approvals": 2}
+    texts = [
+        f"roles.shop.{key}: was {was}, is {now}"
+        for (key, was), now in zip(old.items(), ("low", 1), strict=True)
+    ]
+    found = RULES["policy_weakened"].check(loaded(*texts), Index(), FlagSettings())
+    assert found is not None and found.severity is Severity.HIGH

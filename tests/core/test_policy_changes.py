@@ -14,6 +14,7 @@ from bot.core.roles import Workspace
 from bot.core.streams import MIB, FileStream, Stream, SyslogStream, WebhookStream
 from bot.core.weekly import parse_weekly
 from bot.core.working_hours import parse_daily
+from bot.operations.policy.record_policy import RECORDED
 from tests.builders import ENVIRON, SYSTEMS, WORKSPACE, policy_text
 
 BASE = """
@@ -103,6 +104,22 @@ def test_looser_changes_come_first() -> None:
         shop_admin='channel = "#c"', reports_read='approvers = ["@db-leads", "@new"]'
     )
     assert [loosens for _, loosens in compared(policy_text(), after)] == [True, False]
+
+
+def test_flagged_changes_are_not_cut_off_after_many_others() -> None:
+    def many(timeout: str, approvals: int) -> str:
+        waits = f'pending_timeout = "{timeout}"\n'
+        roles = "".join(
+            f'[roles.r{n}]\nsystem = "shop-admin"\nactions = ["a"]\napprovers = ["@db-leads"]\n'
+            f'requesters = ["@engineers"]\nmax_duration = "1h"\n{waits}'
+            for n in range(RECORDED + 1)
+        )
+        return f"{policy_text()}\n{roles}risk = 'medium'\napprovals = {approvals}\n"
+
+    assert compared(many("1h", 2), many("2h", 1))[0] == (
+        f"roles.r{RECORDED}.approvals: was 2, is 1",
+        True,
+    )
 
 
 def test_a_change_of_words_or_order_is_not_reported() -> None:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from bot.core.flags.facts import Fact, What
 from bot.core.flags.index import DAY, HOUR, Index
 from bot.core.flags.rule import FlagSettings, Found, Severity, rule
+from bot.core.policy_changes import WEAKENING
 
 PAIR_SHARE, PAIR_REQUESTS, PAIR_WITHIN = 0.8, 10, 30 * DAY
 QUICK_SECONDS, QUICK_TIMES, QUICK_WITHIN = 10, 3, 7 * DAY
 MANY_ENDED, MANY_ENDED_WITHIN = 10, HOUR
 OPEN_FOR = DAY
 """Seconds after its start from which on an emergency without a signed review counts as open."""
-
-WEAKENING = ("approvals", "auto_approve", "max_duration", "max_total", "requesters")
-"""The keys of a role whose loosening is flagged. All other changes are in the message about the
-new file."""
 
 
 @rule(What.APPROVED, once=True)
@@ -80,7 +77,7 @@ def many_ended(fact: Fact, index: Index, settings: FlagSettings) -> Found | None
 @rule(What.LOADED, severity=Severity.MEDIUM)
 def policy_weakened(fact: Fact, index: Index, settings: FlagSettings) -> Found | None:
     """A loaded roles.toml asks for fewer approvals, adds or widens an auto-approval, lengthens a
-    maximum, or widens the requesters; `high` where the role has a high risk.
+    maximum, or widens the requesters; `high` where the role has a high risk, or had one before.
 
     Access can be made easy by a change of the rules instead of by a request. Each such change is
     flagged, because it is rare and its author can confirm it.
@@ -89,7 +86,7 @@ def policy_weakened(fact: Fact, index: Index, settings: FlagSettings) -> Found |
     if not weaker:
         return None
     roles = sorted({role for role, _ in weaker})
-    is_high = any(role in fact.risky for role in roles)
+    is_high = any(role in fact.risky or _was_risky(role, fact) for role in roles)
     keys = ", ".join(f"{role}: {key}" for role, key in sorted(set(weaker))[:10])
     severity = Severity.HIGH if is_high else Severity.MEDIUM
     return Found(f"A new roles.toml is weaker in {keys}.", "roles.toml", severity)
@@ -101,6 +98,10 @@ def _weakened(text: str) -> tuple[str, str] | None:
     path, _, key = where.rpartition(".")
     table, _, role = path.partition(".")
     return (role, key) if table == "roles" and key in WEAKENING else None
+
+
+def _was_risky(role: str, fact: Fact) -> bool:
+    return any(text.startswith(f"roles.{role}.risk: was high,") for text in fact.texts)
 
 
 @rule(What.EMERGENCY, severity=Severity.HIGH)
