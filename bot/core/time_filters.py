@@ -16,6 +16,8 @@ def parse_moment(text: str, now: int, tz: str, *, closing: bool = False) -> int:
         return max(0, now - ago)
     zone = find_zone(tz)
     try:
+        if "W" in text:  # a week of ISO 8601, which is read as its Monday
+            raise ValueError(text)
         wall = datetime.fromisoformat(text)
         wall = wall + timedelta(days=1) if closing and len(text) <= len("2026-11-22") else wall
         return max(0, int((wall if wall.tzinfo else wall.replace(tzinfo=zone)).timestamp()))

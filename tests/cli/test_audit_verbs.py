@@ -130,6 +130,7 @@ def test_the_audit_log_can_be_filtered(
 WRONG = {
     "event": ("--event", "grants", "Unknown event “grants”"),
     "since": ("--since", "yesterday", "`yesterday` is not a time"),
+    "week": ("--until", "2026-W48", "`2026-W48` is not a time"),
     "until": ("--until", "-1h", "`-1h` is not a duration"),
     "user": ("--user", "x@example.com", "No member with the e-mail"),
 }
