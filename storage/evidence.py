@@ -116,10 +116,10 @@ def emergencies(db: Reads, start: int, end: int) -> Rows:
     )
 
 
-def uses(db: Reads, grant: str) -> list[tuple[str, str]]:
-    """System and detail of the records that sum up the use of a grant."""
+def uses(db: Reads, grant: str) -> dict[str, str]:
+    """The detail of the last record that sums up the use of a grant, by system."""
     sql = 'SELECT system, detail FROM audit WHERE "grant" = ? AND event = ? ORDER BY at, seq'
-    return [(str(system), str(detail)) for system, detail in db.rows(sql, grant, Event.USE_SUMMED)]
+    return {str(system): str(detail) for system, detail in db.rows(sql, grant, Event.USE_SUMMED)}
 
 
 def sums_of_use(db: Reads, grant: str, system: str) -> list[tuple[int, str]]:

@@ -18,6 +18,8 @@ from bot.operations.flags.raise_flags import FlagRaiser
 from bot.operations.grants.expire_due import expire_due
 from bot.operations.policy.record_policy import record_loaded
 from bot.operations.requests.withdraw_request import withdraw_request
+from bot.operations.usage.count_usage import sum_usage
+from bot.operations.usage.report_session import Report, report_use
 from tests.factories import ANA, CARA, LEA, START, Made, a_person
 from tests.reviews import a_campaign, answer_rest
 
@@ -120,3 +122,19 @@ def test_reviews_and_flags_are_those_of_the_same_moment(made: Made) -> None:
         (flags,) = [[*table.rows] for table in found.tables if table.name == "flags.csv"]
     assert {each["state"] for each in items} == {"pending"}
     assert "a test" not in flags[0]
+
+
+def test_use_that_was_summed_up_again_counts_once(made: Made, tmp_path: Path) -> None:
+    made.set_policy(shop_admin=RISKY)
+    record_loaded(made.world, made.world.policy())
+    grant = made.a_grant()
+    made.clock.at = grant.ends_at
+    expire_due(made.world)
+    made.close_gates(made.grant(grant.id))
+    for name in ("first", "second"):
+        opened = Report(grant.id, "opened", name, "192.0.2.7", grant.starts_at)
+        report_use(made.world, "shop-admin", opened)
+        sum_usage(made.world, [grant.id])
+    out, period = tmp_path / "folder", Period(START, made.clock.at)
+    write_folder(made.world, "os:ana", period, Sample(5, "s"), made.verdict(), out)
+    assert [row["sessions"] for row in _rows(out, "privileged.csv")] == ["2"]

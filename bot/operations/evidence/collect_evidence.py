@@ -307,7 +307,7 @@ class _Folder:
             unheld.discard(role)
             first = (role, grant, *self._who(person), moment(started), moment(ended))
             uses = evidence.uses(self._view, grant)
-            for system, detail in uses:
+            for system, detail in uses.items():
                 yield (*first, system, *_use(parsed_detail(detail)))
             if not uses:
                 yield (*first, listed(row[5]), "", "", "", "not summed up before the end")
