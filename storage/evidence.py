@@ -69,13 +69,14 @@ def held_at(db: Reads, at: int) -> Rows:
 
 def ends(db: Reads, start: int, end: int) -> Rows:
     """The ends that began, were confirmed, or were due in the period: grant, person, role, system,
-    the record that asked for the end (number, time, actor, reason, detail) and the record that
-    confirms it (number, time, detail; empty if there is none)."""
+    the record that asked for the end (number, time, actor, reason, detail) and the last record that
+    confirms it (number, time, detail; empty if there is none, or if the access is there again)."""
     return db.stream(
         "SELECT l.grant_id, g.person, g.role, l.system, a.seq, a.at, a.actor, a.reason, a.detail,"
         " e.seq, e.at, e.detail FROM audit a"
         ' JOIN leases l ON l.grant_id = a."grant" JOIN grants g ON g.id = l.grant_id'
-        ' LEFT JOIN audit e ON e."grant" = l.grant_id AND e.event = ? AND e.system = l.system'
+        " LEFT JOIN audit e ON l.state = 'ended' AND e.seq = (SELECT MAX(x.seq) FROM audit x WHERE"
+        ' x."grant" = l.grant_id AND x.event = ? AND x.system = l.system)'
         " WHERE a.event = ? AND a.at < ? AND (e.at IS NULL OR e.at >= ?)"
         " ORDER BY a.at, a.seq, l.system",
         Event.GRANT_ENDED,
@@ -94,7 +95,8 @@ def leavers(db: Reads, start: int, end: int) -> Rows:
         "SELECT p.id, p.name, p.email, p.left_at,"
         f" (SELECT MAX(g.ended_at) FROM grants g WHERE {theirs}),"
         f" (SELECT COUNT(*) FROM grants g WHERE {theirs} AND g.started_at IS NOT NULL"
-        " AND g.ended_at IS NULL), p.deleted = 0 FROM people p"
+        " AND (g.ended_at IS NULL OR EXISTS (SELECT 1 FROM leases l WHERE l.grant_id = g.id AND"
+        " l.state = 'ending'))), p.deleted = 0 FROM people p"
         " WHERE p.left_at >= ? AND p.left_at < ? ORDER BY p.left_at, p.id",
         start,
         end,

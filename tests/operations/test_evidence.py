@@ -16,6 +16,12 @@ from bot.operations.flags.answer_flag import expect_flag
 from bot.operations.flags.describe_flags import list_flags
 from bot.operations.flags.raise_flags import FlagRaiser
 from bot.operations.grants.expire_due import expire_due
+from bot.operations.grants.record_results import (
+    recheck_late_start,
+    record_end_failed,
+    record_ended,
+)
+from bot.operations.grants.release_grant import release_grant
 from bot.operations.policy.record_policy import record_loaded
 from bot.operations.requests.withdraw_request import withdraw_request
 from bot.operations.usage.count_usage import sum_usage
@@ -138,3 +144,26 @@ def test_use_that_was_summed_up_again_counts_once(made: Made, tmp_path: Path) ->
     out, period = tmp_path / "folder", Period(START, made.clock.at)
     write_folder(made.world, "os:ana", period, Sample(5, "s"), made.verdict(), out)
     assert [row["sessions"] for row in _rows(out, "privileged.csv")] == ["2"]
+
+
+def test_an_end_that_had_to_be_confirmed_again_is_one_row(made: Made, tmp_path: Path) -> None:
+    grant = made.a_grant()
+    release_grant(made.world, grant.id, ANA)
+    made.close_gates(grant)
+    recheck_late_start(made.world, grant.id, "shop-admin")
+    made.clock.at += 300
+    with made.world.db.transaction():
+        made.world.db.run("UPDATE outbox SET claimed_by = 'w' WHERE kind = 'end_lease'")
+    record_end_failed(made.world, grant.id, "shop-admin", "still there", 1)
+    made.know(replace(a_person(deleted=True), checked_at=made.clock.at))
+    period = Period(START, made.clock.at + 600)
+    for wanted, held in (("not confirmed yet", "1"), ("no longer showed it", "0")):
+        out = tmp_path / wanted
+        write_folder(made.world, "os:ana", period, Sample(5, "s"), made.verdict(), out)
+        (end,) = _rows(out, "ends.csv")
+        assert wanted in end["proof"], end
+        (leaver,) = _rows(out, "leavers.csv")
+        assert leaver["grants_not_ended"] == held
+        made.clock.at += 60
+        record_ended(made.world, grant.id, "shop-admin")
+    assert end["confirmed_at"] == rfc3339(made.clock.at - 60)
