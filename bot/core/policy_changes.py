@@ -10,6 +10,7 @@ from typing import Any
 
 from bot.core.durations import format_duration
 from bot.core.parameters import described
+from bot.core.plurals import counted
 from bot.core.retention import Retention
 from bot.core.roles import Policy, Role
 from bot.core.rules import Tickets
@@ -349,8 +350,8 @@ def _roles(old: Summary, new: Summary) -> Iterator[Change]:
 
 def _outline(role: Summary) -> str:
     return (
-        f"for {', '.join(role['requesters'])}; {role['approvals']} of"
-        f" {', '.join(role['approvers'])} decide, at most {format_duration(role['max_duration'])}"
+        f"for {', '.join(role['requesters'])}; {counted(role['approvals'], 'approval')} from"
+        f" {', '.join(role['approvers'])}, at most {format_duration(role['max_duration'])}"
     )
 
 

@@ -139,7 +139,7 @@ def test_a_new_role_is_looser_and_says_for_whom_and_a_removed_one_is_not() -> No
     )
     after = policy_text() + role + 'max_duration = "2h"\n'
     assert compared(policy_text(), after) == [
-        ("roles.new: is new, for everyone; 1 of @sre decide, at most 2h", True)
+        ("roles.new: is new, for everyone; 1 approval from @sre, at most 2h", True)
     ]
     assert compared(after, policy_text()) == [("roles.new: was removed", False)]
 
