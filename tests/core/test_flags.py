@@ -574,3 +574,14 @@ def test_a_risk_that_is_lowered_with_the_rules_is_high() -> None:
     ]
     found = RULES["policy_weakened"].check(loaded(*texts), Index(), FlagSettings())
     assert found is not None and found.severity is Severity.HIGH
+
+
+def test_a_second_weakening_within_an_hour_is_another_flag() -> None:
+    index, recent = Index(), Recent()
+    first = loaded("roles.reports.max_duration: was 1h, is 2h")
+    second = loaded("roles.shop.approvals: was 2, is 1", risky=("shop",))
+    found = [*evaluate(first, index, recent, FlagSettings())]
+    found += evaluate(replace(second, seq=1), index, recent, FlagSettings())
+    found += evaluate(replace(second, seq=2), index, recent, FlagSettings())
+    assert [type(each) for each in found] == [Raised, Raised, Repeated]
+    assert [each.severity for each in found[:2] if isinstance(each, Raised)] == ["medium", "high"]

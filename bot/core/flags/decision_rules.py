@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from bot.core.flags.facts import Fact, What
 from bot.core.flags.index import DAY, HOUR, Index
 from bot.core.flags.rule import FlagSettings, Found, Severity, rule
@@ -80,7 +82,8 @@ def policy_weakened(fact: Fact, index: Index, settings: FlagSettings) -> Found |
     maximum, or widens the requesters; `high` where the role has a high risk, or had one before.
 
     Access can be made easy by a change of the rules instead of by a request. Each such change is
-    flagged, because it is rare and its author can confirm it.
+    flagged, because it is rare and its author can confirm it. Only the same changes are folded: a
+    small one must not hide a second one.
     """
     weaker = [each for text in fact.texts if (each := _weakened(text))]
     if not weaker:
@@ -89,7 +92,9 @@ def policy_weakened(fact: Fact, index: Index, settings: FlagSettings) -> Found |
     is_high = any(role in fact.risky or _was_risky(role, fact) for role in roles)
     keys = ", ".join(f"{role}: {key}" for role, key in sorted(set(weaker))[:10])
     severity = Severity.HIGH if is_high else Severity.MEDIUM
-    return Found(f"A new roles.toml is weaker in {keys}.", "roles.toml", severity)
+    changes = sha256("\n".join(sorted(fact.texts)).encode()).hexdigest()[:12]
+    about = f"roles.toml {changes}"
+    return Found(f"A new roles.toml is weaker in {keys}.", about, severity)
 
 
 def _weakened(text: str) -> tuple[str, str] | None:
