@@ -122,11 +122,11 @@ def write_folder(
             )
             files = _files(partial, found)
         digest = _manifest(partial, found, files)
+        record_evidence(world, by, period, len(files) + 1, digest)
         partial.rename(out)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    record_evidence(world, by, period, len(files) + 1, digest)
 
 
 def _files(folder: Path, found: Evidence) -> list[Written]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -204,6 +205,18 @@ def test_copies_of_one_name_at_once_are_whole(made: Made, tmp_path: Path) -> Non
         assert all(isinstance(each, str | Refused) for each in found)
         assert sha256_of(file) in found
     assert not [*tmp_path.glob("*.part")]
+
+
+def test_no_copy_is_written_without_a_record(made: Made, tmp_path: Path) -> None:
+    made.a_grant()
+    file = tmp_path / "copy.db"
+    with made.world.db.transaction():
+        made.world.db.run(
+            "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+    with pytest.raises(sqlite3.IntegrityError):
+        write_backup(made.world, EVE, file)
+    assert not [*tmp_path.glob("copy*")]
 
 
 def test_a_copy_does_not_replace_a_file(made: Made, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from bot.cli.evidence import write_folder
 from bot.core.audit import rfc3339
 from bot.core.evidence import Period, Sample
@@ -167,3 +169,12 @@ def test_an_end_that_had_to_be_confirmed_again_is_one_row(made: Made, tmp_path: 
         made.clock.at += 60
         record_ended(made.world, grant.id, "shop-admin")
     assert end["confirmed_at"] == rfc3339(made.clock.at - 60)
+
+
+def test_no_folder_is_written_without_a_record(made: Made, tmp_path: Path) -> None:
+    made.a_grant()
+    verdict, out = made.verdict(), tmp_path / "folder"
+    broken = replace(made.world, chain=None)  # type: ignore[arg-type]
+    with pytest.raises(AttributeError):
+        write_folder(broken, "os:ana", Period(START, START + 9), Sample(5, "s"), verdict, out)
+    assert not [*tmp_path.glob("folder*")]

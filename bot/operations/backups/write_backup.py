@@ -29,13 +29,13 @@ def write_backup(world: Context, by: str, file: Path) -> str | Refused:
         part.chmod(0o600)
         if file.exists():
             return known
+        digest = sha256_of(part)
+        with unit(world) as u:  # before the file has its name: no copy is without a record
+            u.note(Event.COPY_WRITTEN, by, file=file.name, sha256=digest)
         part.replace(file)
+        return digest
     finally:
         part.unlink(missing_ok=True)
-    digest = sha256_of(file)
-    with unit(world) as u:
-        u.note(Event.COPY_WRITTEN, by, file=file.name, sha256=digest)
-    return digest
 
 
 def sha256_of(file: Path) -> str:
