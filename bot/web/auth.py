@@ -71,9 +71,10 @@ class Auth:
         authorization = header_values(scope, b"authorization")
         if len(authorization) > 1:
             return _invalid("sent twice")
-        cookie = session_cookie(scope, cookie_name(gateway.browser_url))
-        if not authorization and gateway.browser_url:
-            return await self._for_browser(gateway, cookie, scope)
+        browser_url = gateway.browser_url
+        cookie = session_cookie(scope, cookie_name(browser_url))
+        if not authorization and browser_url:
+            return await self._for_browser(gateway, browser_url, cookie, scope)
         token = _bearer(authorization[0]) if authorization else None
         if token is None:
             return NO_TOKEN
@@ -82,11 +83,13 @@ class Auth:
             return _let_in(found, cookie)
         return OTHER_SYSTEM if found.elsewhere else _refused(found)
 
-    async def _for_browser(self, system: System, cookie: SessionCookie, scope: Scope) -> Answer:
+    async def _for_browser(
+        self, system: System, browser_url: str, cookie: SessionCookie, scope: Scope
+    ) -> Answer:
         if len(cookie.secrets) != 1:
             answer = _invalid(COOKIE_TWICE, SESSION) if cookie.secrets else NO_TOKEN
             return await self._no_access(system, scope, answer)
-        refused = "" if may_use_cookie(scope, system.browser_url) else CROSS_SITE
+        refused = "" if may_use_cookie(scope, browser_url) else CROSS_SITE
         use = _use(scope, system, BROWSER)
         found = await self._checks.check_session(cookie.secrets[0], system.name, use, refused)
         if isinstance(found, TokenActive):
