@@ -36,4 +36,6 @@ def _unwritable(path: str) -> str:
     if not path:
         return ""
     place = Path(path) if Path(path).exists() else Path(path).parent
+    if not place.exists():
+        return f"the folder {place} does not exist"
     return "" if os.access(place, os.W_OK) else f"{place} can't be written by this account"

@@ -38,6 +38,8 @@ def test_a_copy_is_written_and_put_back(shop: Shop, tmp_path: Path) -> None:
     assert shown.exit_code == 0 and f"The copy is in {file}, SHA-256 " in shown.stdout
     assert shop.recorded("database:copy:written")
     assert run("backup", str(file)).exit_code == 1, "it does not replace a file"
+    nowhere = run("backup", str(tmp_path / "none" / "copy.db"))
+    assert (nowhere.exit_code, "can't be written: No such file" in nowhere.stderr) == (1, True)
     release_grant(made.world, grant.id, CARA)
     made.close_gates(grant)
     made.world.db.close()

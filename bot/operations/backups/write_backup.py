@@ -21,6 +21,10 @@ def write_backup(world: Context, by: str, file: Path) -> str | Refused:
     # Another one may write to the same name at this moment, such as a job that was started twice.
     part = file.with_name(f"{file.name}.{secrets.token_hex(4)}.part")
     try:
+        part.touch(0o600)
+    except OSError as error:
+        return Refused(f"{file} can't be written: {error.strerror}.")
+    try:
         if world.db.is_sqlite:
             copies.copy_sqlite(copies.sqlite_path(world.db.url), part)
             copies.mark(part, rfc3339(world.now()))
