@@ -162,8 +162,11 @@ def archive(file: Path, yes: bool) -> None:
     """
     with opened("audit") as base:
         confirm("This deletes old records once they are in FILE. Continue?", yes)
-        with progress("Records", 0, step=1) as bar:
-            done = archive_log(base.world, actor(), file, partial(_advance, bar))
+        try:
+            with progress("Records", 0, step=1) as bar:
+                done = archive_log(base.world, actor(), file, partial(_advance, bar))
+        except OSError as error:
+            raise Wrong(f"{file} can't be written: {error.strerror}") from None
         if isinstance(done, Refused):
             raise Refusal(done.reason)
         click.echo(

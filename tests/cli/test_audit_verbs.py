@@ -248,6 +248,8 @@ def test_old_records_are_archived_and_the_bundle_is_intact(shop: Shop, configure
     shop.ask()
     assert run("audit", "archive", str(file), "--yes").exit_code == 1, "everything is kept"
     (configured / "roles.toml").write_text(policy_text() + '[retention]\nlog = "1y"\n')
+    nowhere = run("audit", "archive", str(configured / "none" / "old.zip"), "--yes")
+    assert (nowhere.exit_code, "old.zip can't be written: No" in nowhere.stderr) == (2, True)
     shown = run("audit", "archive", str(file), "--yes")
     assert shown.exit_code == 0, shown.output
     assert f"Records 1 to {last} are in {file} and no longer in the log." in shown.stdout
