@@ -294,8 +294,8 @@ def _people_findings(
     if nobody:
         yield warn(
             "people",
-            f"{', '.join(called(nobody))}: no full member of the workspace; correct roles.toml or"
-            " the group",
+            f"{', '.join(called(nobody))}: no full member of the workspace, or no such group or"
+            " account; correct roles.toml or the group",
         )
 
 
