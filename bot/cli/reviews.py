@@ -65,7 +65,7 @@ def start(due: str, role: str, system: str, yes: bool) -> None:
         if isinstance(started, Refused):
             raise Refusal(started.reason)
         campaign = started.campaign
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(started.counts.items()))
+        kinds = ", ".join(counted(n, str(kind)) for kind, n in sorted(started.counts.items()))
         items = counted(sum(started.counts.values()), "item")
         click.echo(f"Review {campaign.id} has started: {items} ({kinds}).")
         click.echo(f"Due {utc(campaign.due_at)}. SHA-256 of the list: {campaign.manifest}")

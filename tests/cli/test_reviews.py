@@ -17,6 +17,10 @@ def started(shop: Shop, *more: str) -> str:
     return str(shop.made.rows("SELECT id FROM campaigns ORDER BY started_at DESC")[0][0])
 
 
+def test_the_items_of_a_review_are_counted_by_kind(shop: Shop) -> None:
+    assert "7 items (4 approvers, 3 requesters)" in run("reviews", "start", "--yes").stdout
+
+
 def test_a_whole_review_on_the_command_line(shop: Shop) -> None:
     grant = shop.made.a_grant()
     review = started(shop, "--role", "shop-admin")
