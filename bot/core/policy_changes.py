@@ -168,6 +168,11 @@ def _added(old: list[str], new: list[str]) -> bool:
     return not set(new) <= set(old)
 
 
+def _more_people(old: list[str], new: list[str]) -> bool:
+    """Nobody is more than everyone."""
+    return "everyone" not in old and _added(old, new)
+
+
 def _removed(old: list[str], new: list[str]) -> bool:
     return not set(old) <= set(new)
 
@@ -224,7 +229,7 @@ _WORKSPACE: Mapping[str, tuple[Judge, Show]] = {
 _ROLE: Mapping[str, tuple[Judge, Show]] = {
     "approvers": (_added, _as_text),
     "approvals": (_fewer, _number),
-    "requesters": (_added, _as_text),
+    "requesters": (_more_people, _as_text),
     "actions": (_added, _as_text),
     "systems": (_added, _as_text),
     "max_duration": (_more, format_duration),

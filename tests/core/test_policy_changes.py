@@ -99,6 +99,15 @@ def test_a_ticket_that_is_no_longer_needed_is_looser_and_a_new_one_is_not() -> N
     assert compared(without, asked) == [("roles.shop-admin.ticket: was none, is A", False)]
 
 
+def test_a_group_in_the_place_of_everyone_is_not_looser() -> None:
+    everyone, group = (
+        policy_text(reports_read=f'requesters = ["{each}"]') for each in ("everyone", "@sre")
+    )
+    change = "roles.reports-read.requesters: added {}; removed {}"
+    assert compared(everyone, group) == [(change.format("@sre", "everyone"), False)]
+    assert compared(group, everyone) == [(change.format("everyone", "@sre"), True)]
+
+
 def test_looser_changes_come_first() -> None:
     after = policy_text(
         shop_admin='channel = "#c"', reports_read='approvers = ["@db-leads", "@new"]'
