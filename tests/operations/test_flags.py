@@ -12,6 +12,7 @@ import pytest
 from bot.core.approval import Refused
 from bot.core.flags.flag import EXPECTED, REVOKED, Flag
 from bot.core.flags.rule import NO_SETTINGS
+from bot.core.flags.rules import RULES
 from bot.operations._places import MOST_AGENTS
 from bot.operations.emergencies.start_emergency import Call, Started, start_emergency
 from bot.operations.flags.answer_flag import (
@@ -338,4 +339,19 @@ def test_a_record_that_is_written_during_a_look_counts_once(
         assert raiser.raise_new() == 0
     assert raiser.raise_new() == 0
     nag(made, 1)
+    assert raiser.raise_new() == 1
+
+
+def test_a_rule_that_fails_does_not_stop_the_flags_of_later_records(
+    made: Made, raiser: FlagRaiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError
+
+    rule = RULES["nagging"]
+    with monkeypatch.context() as patched:
+        patched.setitem(RULES, "nagging", replace(rule, check=fails))
+        nag(made)
+        assert raiser.raise_new() == 0
+    nag(made)
     assert raiser.raise_new() == 1

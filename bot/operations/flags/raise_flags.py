@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +21,8 @@ from bot.core.roles import Policy
 from bot.operations._unit_of_work import SYSTEM, Context, UnitOfWork, new_id, unit
 from storage import audit, emergencies, flags
 from storage.database import Database
+
+log = logging.getLogger(__name__)
 
 BATCH = 500
 """The most records that are checked at a time."""
@@ -110,8 +113,18 @@ class FlagRaiser:
         facts.sort(key=lambda fact: (fact.at, fact.seq))
         recent = _recent(self.world.db, facts) if facts else Recent()
         self._read = end
-        outcomes = (evaluate(fact, self._index, recent, settings) for fact in facts)
-        return _Batch(start, end, [each for some in outcomes for each in some], is_last)
+        findings = [each for fact in facts for each in self._found(fact, recent, settings)]
+        return _Batch(start, end, findings, is_last)
+
+    def _found(
+        self, fact: Fact, recent: Recent, settings: FlagSettings
+    ) -> Sequence[Raised | Repeated]:
+        """The findings in a fact. A rule that fails must not stop the rules for later facts."""
+        try:
+            return list(evaluate(fact, self._index, recent, settings))
+        except Exception:
+            log.exception("record %s could not be checked for flags", fact.seq)
+            return []
 
     def _open_emergencies(self, settings: FlagSettings) -> list[Fact]:
         """The emergencies whose review is open for too long and that are not flagged yet."""
