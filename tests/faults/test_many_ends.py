@@ -87,7 +87,8 @@ def put_in(company: Company, number: int, ends_at: int) -> None:
             direct_notes.add(company.db, [note])
             about = {"subject": who, "role": "quick", "system": "shop-admin", "request": request}
             terms = {"duration": 3600, "actions": ["orders:read"], "approvers": [company.ben.id]}
-            entries.append(Entry(Event.REQUEST_ASKED, who, **about, detail={"duration": 3600}))
+            asking = {"reason": asked.reason, "detail": {"duration": 3600}}
+            entries.append(Entry(Event.REQUEST_ASKED, who, **about, **asking))
             entries.append(Entry(Event.APPROVAL_GIVEN, company.ben.id, **about, detail=terms))
         audit.append(company.db, entries, began, chain)
         company.db.notify([], ends_at)
