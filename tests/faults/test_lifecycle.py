@@ -282,6 +282,7 @@ def test_done_and_cancel_work_by_command_and_say_what_there_is_to_choose(company
     assert "you hold no access" in company.access(who, "done").text
     assert "you have no pending request" in company.access(who, "cancel").text
     first, second = company.ask(who, "shop-admin"), company.ask(who, "reports-read")
+    assert company.card(first) and company.card(second)  # nothing is posted once it is withdrawn
     assert "reports-read, shop-admin" in company.access(who, "cancel").text
     assert "Withdrawn" in company.access(who, "cancel shop-admin").text
     company.wait_card(first, "Withdrawn by")
